@@ -1,0 +1,34 @@
+//! The words of the REST API.
+//!
+//! Every request and answer under `/api/v1` is one of these types; the server writes them, the command line and the
+//! console read them, and the OpenAPI document is made from them. Nothing here decides anything.
+//!
+//! Conventions: ids are UUIDv7 as text; times are milliseconds since the Unix epoch, UTC, in fields that end in `_ms`;
+//! a commit is its full hexadecimal id; an absent value is `null`, never an empty string.
+
+mod access;
+mod clusters;
+mod commands;
+mod environments;
+mod events;
+mod history;
+mod objects;
+mod problem;
+mod projects;
+
+pub use access::*;
+pub use clusters::*;
+pub use commands::*;
+pub use environments::*;
+pub use events::*;
+pub use history::*;
+pub use objects::*;
+pub use problem::*;
+pub use projects::*;
+
+/// A page of a list. Pass `next` as `?after=` to get the page that follows; `null` means that this was the last one.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub next: Option<String>,
+}

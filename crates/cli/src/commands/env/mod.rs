@@ -1,0 +1,121 @@
+mod confirm_deletions;
+mod create;
+mod delete;
+mod errors;
+mod history;
+mod list;
+mod objects;
+mod run_command;
+mod show;
+mod tree;
+mod watch;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use super::Global;
+use crate::output::{Row, short, word};
+
+#[derive(Subcommand)]
+pub enum Env {
+    /// Create an environment with its repository
+    Create(create::Create),
+    /// List the environments of a project
+    List,
+    /// Show one environment
+    Show(show::Show),
+    /// Watch the three commits move and the objects get healthy
+    Watch(watch::Watch),
+    /// Show what was pushed, what it changed and how its delivery went
+    History(history::History),
+    /// Show what is wrong, by file and line
+    Errors(errors::Errors),
+    /// Show the live objects as a tree by owner, with health
+    Objects(objects::Objects),
+    /// Fetch and converge now
+    Sync(run_command::Sync),
+    /// Roll the pods of a workload
+    Restart(run_command::Restart),
+    /// Set the number of replicas of a workload until the next delivery
+    Scale(run_command::Scale),
+    /// Print an object as the API server has it
+    Get(run_command::Get),
+    /// Let deletions that are held for a person's word go ahead
+    ConfirmDeletions(confirm_deletions::ConfirmDeletions),
+    /// Delete an environment
+    Delete(delete::Delete),
+}
+
+pub async fn run(global: &Global, command: Env) -> Result<ExitCode> {
+    match command {
+        Env::Create(command) => create::run(global, command).await?,
+        Env::List => list::run(global).await?,
+        Env::Show(command) => show::run(global, command).await?,
+        Env::Watch(command) => return watch::run(global, command).await,
+        Env::History(command) => history::run(global, command).await?,
+        Env::Errors(command) => errors::run(global, command).await?,
+        Env::Objects(command) => objects::run(global, command).await?,
+        Env::Sync(command) => run_command::sync(global, command).await?,
+        Env::Restart(command) => run_command::restart(global, command).await?,
+        Env::Scale(command) => run_command::scale(global, command).await?,
+        Env::Get(command) => run_command::get(global, command).await?,
+        Env::ConfirmDeletions(command) => confirm_deletions::run(global, command).await?,
+        Env::Delete(command) => delete::run(global, command).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Row for c7n_api::Environment {
+    const HEAD: &'static [&'static str] = &[
+        "NAME",
+        "CLUSTER",
+        "NAMESPACE",
+        "PHASE",
+        "NEWEST",
+        "DEVOPS-SYNC",
+        "AGENT-SYNC",
+        "CONVERGED",
+        "HEALTH",
+    ];
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            self.cluster.clone(),
+            self.namespace.clone(),
+            word(&self.phase),
+            short(self.commits.newest.as_deref()),
+            short(self.commits.parsed.as_deref()),
+            short(self.commits.applied.as_deref()),
+            if self.converged { "yes" } else { "no" }.to_owned(),
+            health(self),
+        ]
+    }
+}
+
+/// Only what there is, worst first: `1 degraded, 2 progressing, 9 healthy`.
+fn health(environment: &c7n_api::Environment) -> String {
+    let counts = &environment.health;
+    let parts = [
+        (counts.degraded, "degraded"),
+        (counts.unknown, "unknown"),
+        (counts.progressing, "progressing"),
+        (counts.suspended, "suspended"),
+        (counts.healthy, "healthy"),
+    ];
+    let told: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    let told = if told.is_empty() {
+        "-".to_owned()
+    } else {
+        told.join(", ")
+    };
+    match environment.last_seen_ms {
+        Some(seen) if environment.stale => format!("{told} (as of {} ago)", crate::output::age(seen)),
+        _ => told,
+    }
+}

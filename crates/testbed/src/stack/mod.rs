@@ -1,0 +1,22 @@
+//! The product as its users have it: the compiled programs, driven by the command line, `git` and `kubectl`.
+//!
+//! Tests, the demo and the benchmarks share this. Nothing here looks inside a program: what cannot be seen from outside is
+//! not tested here.
+
+mod agent;
+mod binaries;
+mod cli;
+mod eventually;
+mod kubectl;
+mod process;
+mod server;
+mod working_copy;
+
+pub use agent::{Agent, AgentOptions};
+pub use binaries::Binaries;
+pub use cli::Cli;
+pub use eventually::eventually;
+pub use kubectl::Kubectl;
+pub use process::Process;
+pub use server::{FirstRun, Server};
+pub use working_copy::{Access, WorkingCopy};

@@ -1,0 +1,148 @@
+//! A platform server in a folder of its own.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use tokio::process::Command;
+
+use super::{Binaries, Cli, Process, eventually};
+
+/// What the server tells once, at its very first start. No `Debug`: it holds a password and a token.
+#[derive(Clone, Deserialize)]
+pub struct FirstRun {
+    pub username: String,
+    pub password: String,
+    pub token: String,
+    pub url: String,
+    pub ssh_url: String,
+}
+
+pub struct Server {
+    binaries: Binaries,
+    folder: PathBuf,
+    listen: SocketAddr,
+    ssh_listen: SocketAddr,
+    first_run: FirstRun,
+    process: Option<Process>,
+}
+
+impl Server {
+    /// Starts on free loopback ports that it keeps over restarts.
+    pub async fn start(binaries: &Binaries, folder: &Path) -> Result<Self> {
+        Self::start_at(binaries, folder, free_address()?, free_address()?).await
+    }
+
+    pub async fn start_at(
+        binaries: &Binaries,
+        folder: &Path,
+        listen: SocketAddr,
+        ssh_listen: SocketAddr,
+    ) -> Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let told = folder.join("first-run.json");
+        let mut process = spawn(binaries, folder, listen, ssh_listen)?;
+        let first_run: FirstRun = wait(&mut process, async || {
+            let text = std::fs::read(&told).context("the server has not told its first-run file yet")?;
+            Ok(serde_json::from_slice(&text)?)
+        })
+        .await?;
+        Ok(Self { binaries: binaries.clone(), folder: folder.to_path_buf(), listen, ssh_listen, first_run, process: Some(process) })
+    }
+
+    pub fn first_run(&self) -> &FirstRun {
+        &self.first_run
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("server.log")
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref()?.pid()
+    }
+
+    /// The command line with the administrator's token.
+    pub fn cli(&self) -> Cli {
+        Cli::new(&self.binaries, &self.first_run.url, &self.first_run.token, &self.folder)
+    }
+
+    /// The WebSocket URL that agents dial.
+    pub fn connect(&self) -> String {
+        format!("ws://{}/agent/", self.listen)
+    }
+
+    pub fn ssh_address(&self) -> SocketAddr {
+        self.ssh_listen
+    }
+
+    /// `kill -9`.
+    pub async fn kill(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(process) => process.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    pub async fn stop(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(process) => process.stop().await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// After `kill` or `stop`, on the same ports and data.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.kill().await?;
+        let mut process = spawn(&self.binaries, &self.folder, self.listen, self.ssh_listen)?;
+        let listen = self.listen;
+        wait(&mut process, async || Ok(tokio::net::TcpStream::connect(listen).await.map(drop)?)).await?;
+        self.process = Some(process);
+        Ok(())
+    }
+}
+
+fn spawn(binaries: &Binaries, folder: &Path, listen: SocketAddr, ssh_listen: SocketAddr) -> Result<Process> {
+    let mut command = Command::new(&binaries.server);
+    command
+        .arg("--data-dir")
+        .arg(folder.join("data"))
+        .args(["--listen", &listen.to_string(), "--ssh-listen", &ssh_listen.to_string()])
+        .arg("--first-run-file")
+        .arg(folder.join("first-run.json"))
+        .env("C7N_LOG", std::env::var("C7N_LOG").unwrap_or_else(|_| "info".to_owned()));
+    Process::start("c7n-server", &mut command, &folder.join("server.log"))
+}
+
+async fn wait<T>(process: &mut Process, ask: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let process = std::cell::RefCell::new(process);
+    let ended = std::cell::RefCell::new(None);
+    let answer = eventually("the server starts", Duration::from_secs(20), || async {
+        if let Err(error) = process.borrow_mut().check() {
+            *ended.borrow_mut() = Some(error);
+            return Ok(None);
+        }
+        ask().await.map(Some)
+    })
+    .await?;
+    match (answer, ended.into_inner()) {
+        (Some(answer), _) => Ok(answer),
+        (None, Some(error)) => Err(error),
+        (None, None) => anyhow::bail!("the server did not start"),
+    }
+}
+
+/// A loopback port that is free now. Between this and its use another program may take it; the start then says so.
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}

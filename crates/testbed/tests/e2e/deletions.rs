@@ -1,0 +1,67 @@
+//! Deleted files delete their objects, and a mistake does not delete everything.
+
+use anyhow::{Result, ensure};
+use c7n_testbed::stack::eventually;
+
+use crate::stand::{PATIENCE, Stand, TestCluster, config_map};
+
+#[tokio::test]
+async fn an_emptied_repository_deletes_nothing_until_a_person_says_so() -> Result<()> {
+    let stand = Stand::with_cluster("emptied").await?;
+    let environment = stand.environment("staging").await?;
+    for name in ["a", "b", "c"] {
+        environment.copy.write(&format!("{name}.yaml"), &config_map(name, "k", "1"))?;
+    }
+    let first = environment.copy.publish("Three").await?;
+    stand.converges("staging", &first).await?;
+
+    for name in ["a", "b", "c"] {
+        environment.copy.remove(&format!("{name}.yaml"))?;
+    }
+    environment.copy.write("README.md", "nothing here\n")?;
+    let second = environment.copy.publish("Nothing").await?;
+
+    let held = eventually("the deletions are held", PATIENCE, || async {
+        stand.show("staging").await?.held.ok_or_else(|| anyhow::anyhow!("nothing is held"))
+    })
+    .await
+    .map_err(|error| stand.explain(error))?;
+    assert_eq!((held.count, held.commit.as_str()), (3, second.as_str()));
+    for name in ["a", "b", "c"] {
+        environment.get("configmap", name).await?;
+    }
+    assert!(!stand.show("staging").await?.converged);
+
+    stand.cli.run(&["env", "confirm-deletions", "-p", &stand.project, "staging", "--yes"]).await?;
+
+    stand.converges("staging", &second).await?;
+    for name in ["a", "b", "c"] {
+        environment.disappears("configmap", name).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deleted_environment_goes_with_its_namespace_and_leaves_the_others() -> Result<()> {
+    let stand = Stand::with_cluster("gone").await?;
+    let (kept, gone) = tokio::try_join!(stand.environment("kept"), stand.environment("gone"))?;
+    for environment in [&kept, &gone] {
+        environment.copy.write("a.yaml", &config_map("a", "k", "1"))?;
+        let commit = environment.copy.publish("One").await?;
+        stand.converges(&environment.name, &commit).await?;
+    }
+
+    stand.cli.run(&["env", "delete", "-p", &stand.project, "gone", "--yes"]).await?;
+
+    let kubectl = TestCluster::A.kubectl()?;
+    eventually("the namespace is gone", PATIENCE, || async {
+        ensure!(kubectl.find(&["namespace", &gone.namespace]).await?.is_none(), "it is still there");
+        let left: Vec<c7n_api::Environment> = stand.cli.json(&["env", "list", "-p", &stand.project]).await?;
+        ensure!(left.len() == 1, "{} environments are listed", left.len());
+        Ok(())
+    })
+    .await
+    .map_err(|error| stand.explain(error))?;
+    kept.get("configmap", "a").await?;
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! The whole product on real parts: API server, Git, SSH, the compiled programs, killed and restarted as in life.
+//!
+//! One file per promise. The clusters are started by `cargo xtask test`; without them these tests fail and say so.
+
+mod bad_input;
+mod big_messages;
+mod command_line;
+mod commands;
+mod crashes;
+mod deletions;
+mod drift;
+mod every_kind;
+mod loops;
+mod stand;
+mod strangers;
+mod two_clusters;
