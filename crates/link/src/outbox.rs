@@ -121,6 +121,11 @@ impl Outbox {
         self.entries.is_empty()
     }
 
+    /// True until the newest item of the topic is acknowledged.
+    pub fn contains(&self, topic: &Topic) -> bool {
+        self.entries.contains_key(topic)
+    }
+
     /// True while something waits to be taken.
     pub fn has_queued(&self) -> bool {
         !self.queue.is_empty()

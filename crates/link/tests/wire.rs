@@ -29,13 +29,13 @@ fn pump(agent: &mut Session, platform: &mut Session) -> Vec<Say> {
         while let Some(output) = agent.poll() {
             quiet = false;
             if let Output::Send(frame) = output {
-                platform.receive(0, &frame).unwrap();
+                platform.receive(0, &frame).expect("the agent speaks well");
             }
         }
         while let Some(output) = platform.poll() {
             quiet = false;
             match output {
-                Output::Send(frame) => agent.receive(0, &frame).unwrap(),
+                Output::Send(frame) => agent.receive(0, &frame).expect("the platform speaks well"),
                 Output::Deliver { epoch, seq, items } => {
                     delivered.extend(items);
                     platform.committed(epoch, seq);
