@@ -105,7 +105,7 @@ async fn follow(client: &Client, global: &Global, watch: &Watch) -> Result<()> {
                     view.objects.insert(object.uid.clone(), object);
                 }
             }
-            EventChange::Cluster(_) | EventChange::ClusterDeleted { .. } => {}
+            EventChange::Cluster(_) | EventChange::ClusterDeleted { .. } | EventChange::Command(_) => {}
         }
     }
 }

@@ -1,0 +1,73 @@
+//! A platform, an agent and a joined cluster, ready to be measured.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use c7n_api::{Activation, Cluster, ClusterState, Environment};
+use c7n_testbed::stack::{Access, Agent, AgentOptions, Binaries, Cli, Server, WorkingCopy, eventually};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+pub const PROJECT: &str = "bench";
+
+pub struct Stage {
+    pub server: Server,
+    pub cli: Cli,
+    pub access: Access,
+    pub folder: tempfile::TempDir,
+    agent: Agent,
+}
+
+impl Stage {
+    pub async fn set(kubeconfig: &Path) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("c7n-bench-").tempdir()?;
+        let binaries = Binaries::beside_me()?;
+        let server = Server::start(&binaries, &folder.path().join("platform")).await?;
+        let cli = server.cli();
+        let (access, public) = Access::new_ssh_key(&folder.path().join("person"), server.ssh_address()).await?;
+        cli.run(&["key", "add", &public.to_string_lossy()]).await?;
+        cli.run(&["project", "create", PROJECT]).await?;
+        cli.run(&["cluster", "create", "-p", PROJECT, "east"]).await?;
+        let activation: Activation = cli.json(&["cluster", "activation", "-p", PROJECT, "east"]).await?;
+        let options = AgentOptions {
+            connect: server.connect(),
+            cluster_id: activation.cluster_id,
+            choerodon_id: activation.choerodon_id,
+            kubeconfig: kubeconfig.to_path_buf(),
+            context: None,
+            data: folder.path().join("agent"),
+            arguments: Vec::new(),
+        };
+        let agent = Agent::start(&binaries, options, &activation.token, &folder.path().join("agent.log"))?;
+        eventually("the cluster joins", PATIENCE, || async {
+            let cluster: Cluster = cli.json(&["cluster", "show", "-p", PROJECT, "east"]).await?;
+            ensure!(cluster.state == ClusterState::Running, "it is {:?}", cluster.state);
+            Ok(())
+        })
+        .await?;
+        Ok(Self { server, cli, access, folder, agent })
+    }
+
+    pub async fn create(&self, name: &str) -> Result<(Environment, WorkingCopy)> {
+        let environment: Environment =
+            self.cli.json(&["env", "create", "-p", PROJECT, name, "--cluster", "east"]).await?;
+        let folder = self.folder.path().join("work").join(name);
+        let copy = WorkingCopy::init(&folder, &environment.repository.ssh_url, self.access.clone()).await?;
+        Ok((environment, copy))
+    }
+
+    pub async fn converges(&self, name: &str, commit: &str) -> Result<()> {
+        let seconds = PATIENCE.as_secs().to_string();
+        let watch = ["env", "watch", "-p", PROJECT, name, "--until", "converged", "--commit", commit, "--timeout", &seconds];
+        self.cli.run(&watch).await.map(drop)
+    }
+
+    pub async fn clear(mut self) -> Result<()> {
+        self.agent.stop().await?;
+        self.server.stop().await
+    }
+}
+
+pub fn config_map(name: &str, value: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  value: {value:?}\n")
+}

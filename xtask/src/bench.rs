@@ -1,0 +1,45 @@
+//! `cargo xtask bench NAME`: one figure beside its floor, on release programs and a cluster of its own.
+
+use anyhow::Result;
+use c7n_testbed::cluster::{ClusterOptions, LocalCluster, Progress, RealNode};
+use clap::Args;
+
+use crate::build::{self, Profile, cargo};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask bench p1     push to applied, one file of 1,000 changed
+  cargo xtask bench p12    first environment from nothing
+The last line printed is one JSON object.";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Which figure: p1 or p12
+    name: String,
+    /// How many times the thing is measured
+    #[arg(long)]
+    rounds: Option<u32>,
+}
+
+pub async fn run(arguments: Arguments) -> Result<()> {
+    build::programs(Profile::Release).await?;
+    let mut bench = cargo();
+    bench.args(["build", "--release", "--package", "c7n-bench"]);
+    build::run("cargo build", &mut bench).await?;
+    let options = ClusterOptions {
+        real_node: RealNode::Never,
+        progress: Progress::Lines,
+        ..ClusterOptions::new(format!("bench-{}", std::process::id()))
+    };
+    let cluster = LocalCluster::start(options).await?;
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--release", "--package", "c7n-bench", "--", &arguments.name]);
+    command.arg("--kubeconfig").arg(cluster.kubeconfig());
+    if let Some(rounds) = arguments.rounds {
+        command.args(["--rounds", &rounds.to_string()]);
+    }
+    let measured = build::run("the benchmark", &mut command).await;
+    cluster.stop().await?;
+    measured
+}

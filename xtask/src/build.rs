@@ -1,0 +1,32 @@
+//! Builds the product's programs, with cargo's own progress.
+
+use anyhow::{Context, Result, ensure};
+use tokio::process::Command;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    Dev,
+    Release,
+}
+
+const PROGRAMS: [&str; 6] = ["--package", "c7n-platform", "--package", "c7n-agent", "--package", "c7n-cli"];
+
+pub async fn programs(profile: Profile) -> Result<()> {
+    let mut command = cargo();
+    command.arg("build").args(PROGRAMS).args(["--bins"]);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    run("cargo build", &mut command).await
+}
+
+/// The cargo that runs us.
+pub fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+pub async fn run(name: &str, command: &mut Command) -> Result<()> {
+    let status = command.status().await.with_context(|| format!("running {name}"))?;
+    ensure!(status.success(), "{name} ended with {status}");
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! `cargo xtask test`: every check and every test, on real parts.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use c7n_testbed::cluster::{self, ClusterOptions, LocalCluster, Progress, RealNode};
+use c7n_testbed::programs::{self, Program, packages};
+use clap::Args;
+
+use crate::build::{self, cargo, run as run_program};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask test                      everything, as CI does
+  cargo xtask test --only e2e           only the tests on real clusters
+  cargo xtask test --only e2e -- drift  of these only the ones with `drift` in their names";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+    /// Passed on to the test programs
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Formatting and lints
+    Lint,
+    /// Everything that needs no cluster
+    Unit,
+    /// The whole product on real clusters
+    E2e,
+    /// `cargo xtask demo --once`
+    Demo,
+}
+
+pub async fn run(arguments: Arguments) -> Result<()> {
+    let wanted = |part: Part| arguments.only.is_none_or(|only| only == part);
+    let started = Instant::now();
+    packages::check_git_and_ssh()?;
+    if wanted(Part::Lint) {
+        step("formatting and lints", lint()).await?;
+    }
+    if wanted(Part::Unit) {
+        step("tests without a cluster", unit(&arguments.rest)).await?;
+    }
+    if wanted(Part::E2e) {
+        step("tests on real clusters", e2e(&arguments.rest)).await?;
+    }
+    if wanted(Part::Demo) {
+        step("the demo", demo()).await?;
+    }
+    eprintln!("\nall passed in {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+async fn step(name: &str, work: impl Future<Output = Result<()>>) -> Result<()> {
+    let started = Instant::now();
+    eprintln!("\n=== {name}");
+    work.await.with_context(|| name.to_owned())?;
+    eprintln!("=== {name}: passed in {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+async fn lint() -> Result<()> {
+    run_program("cargo fmt", cargo().args(["fmt", "--all", "--check"])).await?;
+    run_program("cargo clippy", cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])).await
+}
+
+async fn unit(rest: &[String]) -> Result<()> {
+    let mut command = cargo();
+    // The crates one by one would do the same with more words; only the tests on clusters are left out here.
+    command.args(["test", "--workspace", "--exclude", "c7n-testbed", "--quiet", "--"]).args(rest);
+    run_program("cargo test", &mut command).await?;
+    let mut command = cargo();
+    command.args(["test", "--package", "c7n-testbed", "--lib", "--quiet", "--"]).args(rest);
+    run_program("cargo test", &mut command).await
+}
+
+async fn e2e(rest: &[String]) -> Result<()> {
+    build::programs(build::Profile::Dev).await?;
+    cluster::sweep().await?;
+    let kubectl = programs::ensure(Program::Kubectl).await?;
+    let suffix = std::process::id();
+    let a = LocalCluster::start(ClusterOptions {
+        progress: Progress::Lines,
+        ..ClusterOptions::new(format!("test-a-{suffix}"))
+    })
+    .await?;
+    let b = LocalCluster::start(ClusterOptions {
+        real_node: RealNode::Never,
+        progress: Progress::Lines,
+        ..ClusterOptions::new(format!("test-b-{suffix}"))
+    })
+    .await?;
+    let real_node = a.has_real_node();
+    let mut command = cargo();
+    command
+        .args(["test", "--package", "c7n-testbed", "--test", "e2e", "--", "--test-threads", "4"])
+        .args(rest)
+        .env("C7N_TEST_KUBECTL", kubectl)
+        .env("C7N_TEST_KUBECONFIG_A", a.kubeconfig())
+        .env("C7N_TEST_KUBECONFIG_B", b.kubeconfig());
+    let tested = run_program("cargo test", &mut command).await;
+    a.stop().await?;
+    b.stop().await?;
+    if !real_node {
+        eprintln!("NOT RUN: what needs a real node (containers), since this machine has none; see the reason above");
+    }
+    tested
+}
+
+async fn demo() -> Result<()> {
+    run_program("cargo xtask demo", cargo().args(["xtask", "demo", "--once"])).await
+}
