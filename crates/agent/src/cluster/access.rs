@@ -1,0 +1,173 @@
+//! How the API server is reached, and which cluster it is.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Namespace, Node};
+use kube::api::ListParams;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client};
+
+use crate::config::Config;
+
+/// An ordinary call must be answered in this time. Watches have their own.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    #[error("cannot use the kubeconfig {path}: {cause}; check --kubeconfig and --context")]
+    Kubeconfig {
+        path: PathBuf,
+        cause: kube::config::KubeconfigError,
+    },
+    #[error(
+        "this program does not run in a pod with a service account ({0}); give it a kubeconfig with --kubeconfig FILE"
+    )]
+    NotInCluster(kube::config::InClusterError),
+    #[error("the API server did not answer within {} s while the agent asked for {asked}", CALL_DEADLINE.as_secs())]
+    Timeout { asked: &'static str },
+    #[error("the API server refused {asked}: {cause}")]
+    Refused {
+        asked: &'static str,
+        cause: Box<kube::Error>,
+    },
+    #[error("the namespace kube-system has no uid, so that this cluster cannot be told from others")]
+    NoUid,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeInfo {
+    pub name: String,
+    pub ready: bool,
+    pub kubelet_version: String,
+}
+
+impl ClusterError {
+    /// Whether only a person can put it right.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Kubeconfig { .. } | Self::NotInCluster(_) | Self::NoUid => true,
+            Self::Timeout { .. } => false,
+            Self::Refused { .. } => self.is_status(401) || self.is_status(403),
+        }
+    }
+
+    /// Whether the API server answered with this HTTP status.
+    pub fn is_status(&self, code: u16) -> bool {
+        matches!(self, Self::Refused { cause, .. } if matches!(&**cause, kube::Error::Api(status) if status.code == code))
+    }
+}
+
+/// A client of the API server and what does not change while the agent runs.
+#[derive(Clone)]
+pub struct ClusterAccess {
+    client: Client,
+    uid: String,
+    own_namespace: Option<String>,
+}
+
+impl ClusterAccess {
+    pub async fn connect(config: &Config) -> Result<Self, ClusterError> {
+        let client = client(config).await?;
+        // The uid of kube-system is what identifies a cluster: it is made once and survives upgrades and renames.
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        let system = deadline(
+            "the namespace kube-system",
+            namespaces.get_metadata("kube-system"),
+        )
+        .await?;
+        let uid = system.metadata.uid.ok_or(ClusterError::NoUid)?;
+        // A kubeconfig names a namespace as well, which is not the agent's.
+        let own_namespace = config
+            .kubeconfig
+            .is_none()
+            .then(|| client.default_namespace().to_owned());
+        Ok(Self {
+            client,
+            uid,
+            own_namespace,
+        })
+    }
+
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// The namespace that the agent itself runs in, if it runs in the cluster.
+    pub fn own_namespace(&self) -> Option<&str> {
+        self.own_namespace.as_deref()
+    }
+
+    pub async fn version(&self) -> Result<String, ClusterError> {
+        Ok(deadline("its version", self.client.apiserver_version())
+            .await?
+            .git_version)
+    }
+
+    pub async fn nodes(&self) -> Result<Vec<NodeInfo>, ClusterError> {
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        let list = deadline("its nodes", nodes.list(&ListParams::default())).await?;
+        let mut nodes: Vec<NodeInfo> = list.items.into_iter().map(node_info).collect();
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(nodes)
+    }
+}
+
+async fn client(config: &Config) -> Result<Client, ClusterError> {
+    let settings = match &config.kubeconfig {
+        Some(path) => {
+            let refused = |cause| ClusterError::Kubeconfig {
+                path: path.clone(),
+                cause,
+            };
+            let kubeconfig = Kubeconfig::read_from(path).map_err(refused)?;
+            let options = KubeConfigOptions {
+                context: config.context.clone(),
+                ..Default::default()
+            };
+            kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+                .await
+                .map_err(refused)?
+        }
+        None => kube::Config::incluster().map_err(ClusterError::NotInCluster)?,
+    };
+    Client::try_from(settings).map_err(|cause| ClusterError::Refused {
+        asked: "a client",
+        cause: Box::new(cause),
+    })
+}
+
+fn node_info(node: Node) -> NodeInfo {
+    let status = node.status.unwrap_or_default();
+    NodeInfo {
+        name: node.metadata.name.unwrap_or_default(),
+        ready: status
+            .conditions
+            .iter()
+            .flatten()
+            .any(|it| it.type_ == "Ready" && it.status == "True"),
+        kubelet_version: status
+            .node_info
+            .map(|info| info.kubelet_version)
+            .unwrap_or_default(),
+    }
+}
+
+/// Runs one call under the deadline that every call has.
+pub(crate) async fn deadline<T>(
+    asked: &'static str,
+    call: impl Future<Output = kube::Result<T>>,
+) -> Result<T, ClusterError> {
+    match tokio::time::timeout(CALL_DEADLINE, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(cause)) => Err(ClusterError::Refused {
+            asked,
+            cause: Box::new(cause),
+        }),
+        Err(_) => Err(ClusterError::Timeout { asked }),
+    }
+}

@@ -1,0 +1,354 @@
+//! Joins the parts of the agent and runs them until it is told to stop.
+//!
+//! session <-> environments <-> delivery, state; session <-> commands. No part knows more of another than a handle.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use c7n_git::{CommitId, Mirror, PlainHttp, Remote, Secret, Transport};
+use c7n_link::messages::{EnvironmentSpec, Hello, Say, Welcome};
+use c7n_link::{PROTOCOL_MAX, PROTOCOL_MIN};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cluster::{ClusterAccess, ClusterError, ClusterReport, Discovery, Kinds};
+use crate::commands::{self, CommandId, Hands, Ledger, Pool};
+use crate::config::{Config, GitTransport, Token};
+use crate::delivery::{Delivery, DeliveryContext, RetryNeed};
+use crate::environments::{self, Deliver, EnvironmentId, Environments, Obstacle, Pass, PassEnd, World};
+use crate::files;
+use crate::session::{self, Credentials, Door, Inbox, Outgoing};
+use crate::state::StateIndex;
+
+/// What has begun may end in this time; Kubernetes kills a pod 30 s after it asked it to stop.
+const GRACE: Duration = Duration::from_secs(20);
+/// The last words to the platform may take this long.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// An API server that is away at the start is asked again this often.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Runs the agent until `shutdown`.
+pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let link = c7n_link::Config::default();
+    let door = Door::new(&config.connect, config.ca_file.as_deref(), link.max_frame)?;
+    let data = config.data_dir.as_path();
+    let _lock = lock(data)?;
+    let token = config.activation_token()?;
+    let credentials = Credentials::open(data, door.url(), &config.cluster_id, token)
+        .with_context(|| format!("the credential in {} cannot be read", data.display()))?;
+
+    let Some((access, discovery)) = reach_cluster(&config, &shutdown).await? else {
+        return Ok(());
+    };
+    tracing::info!(
+        uid = access.uid(),
+        kinds = discovery.kinds().len(),
+        "connected to the cluster"
+    );
+
+    // Two stages: what works stops first, and its last words still reach the platform.
+    let (line, lines) = (CancellationToken::new(), TaskTracker::new());
+    let (work, works) = (shutdown.child_token(), TaskTracker::new());
+    let outgoing = Outgoing::new(link);
+    let report = ClusterReport::start(access.clone(), discovery.clone(), outgoing.clone()).await;
+    works.spawn(discovery.clone().keep_fresh(work.clone()));
+    works.spawn(report.clone().run(work.clone()));
+
+    let state = StateIndex::new(
+        access.client(),
+        discovery.clone(),
+        outgoing.clone(),
+        &works,
+        work.clone(),
+    );
+    let world = Ground {
+        access: access.clone(),
+        discovery: discovery.clone(),
+        state: state.clone(),
+        apply_permits: Arc::new(Semaphore::new(config.apply_concurrency)),
+        git_transport: config.git_transport,
+        plain_http: plain_http(&config.connect),
+        credential: credentials.watch(),
+    };
+    let environments = Environments::new(
+        world,
+        outgoing.clone(),
+        data.to_owned(),
+        config.resync,
+        works.clone(),
+        work.clone(),
+    );
+    let restored = environments
+        .restore()
+        .await
+        .context("the saved environments cannot be read")?;
+    if restored > 0 {
+        tracing::info!(restored, "environments go on from disk");
+    }
+
+    let ledger = Ledger::open(&data.join("commands")).context("the ledger of commands cannot be read")?;
+    let hands = Hands::new(access.client(), discovery, environments.directory());
+    let results = {
+        let outgoing = outgoing.clone();
+        Arc::new(move |id: &CommandId, result: &commands::OrderResult| {
+            outgoing.post(Say::Result(commands::write(id.as_str(), result)));
+        })
+    };
+    let pool = Pool::start(config.workers, ledger, hands, results, &works, work.clone());
+
+    let front = Front {
+        instance_id: format!("{:032x}", rand::random::<u128>()),
+        cluster_uid: access.uid().to_owned(),
+        outgoing: outgoing.clone(),
+        environments,
+        state,
+        report,
+        pool,
+    };
+    lines.spawn(session::run(
+        door,
+        credentials,
+        outgoing.clone(),
+        front,
+        line.clone(),
+    ));
+
+    shutdown.cancelled().await;
+    tracing::info!("the agent stops");
+    works.close();
+    if timeout(GRACE, works.wait()).await.is_err() {
+        tracing::warn!("something did not end in time; the next start repairs it");
+    }
+    let said = async {
+        while outgoing.is_connected() && outgoing.waiting() > 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let _ = timeout(LAST_WORDS, said).await;
+    line.cancel();
+    lines.close();
+    let _ = timeout(LAST_WORDS * 2, lines.wait()).await;
+    Ok(())
+}
+
+/// Two agents on one folder would undo each other's files.
+fn lock(data: &Path) -> anyhow::Result<File> {
+    files::make_folder(data)
+        .with_context(|| format!("the folder {} cannot be made (--data-dir)", data.display()))?;
+    let path = data.join("lock");
+    let file =
+        File::create(&path).with_context(|| format!("{} cannot be written (--data-dir)", path.display()))?;
+    file.try_lock()
+        .with_context(|| format!("another agent already runs in the folder {}", data.display()))?;
+    Ok(file)
+}
+
+/// Waits for an API server that is away; what a person must put right is an error at once.
+async fn reach_cluster(
+    config: &Config,
+    shutdown: &CancellationToken,
+) -> Result<Option<(ClusterAccess, Discovery)>, ClusterError> {
+    loop {
+        let reached = async {
+            let access = ClusterAccess::connect(config).await?;
+            let discovery = Discovery::start(access.client()).await?;
+            Ok::<_, ClusterError>((access, discovery))
+        };
+        let error = match reached.await {
+            Ok(reached) => return Ok(Some(reached)),
+            Err(error) if error.is_lasting() => return Err(error),
+            Err(error) => error,
+        };
+        tracing::warn!(%error, "the cluster cannot be reached; it is tried again");
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(None),
+            () = sleep(ASK_AGAIN) => {}
+        }
+    }
+}
+
+/// Who dials the platform without TLS has decided that the network is trusted.
+fn plain_http(connect: &str) -> PlainHttp {
+    if connect.starts_with("ws://") {
+        PlainHttp::Allowed
+    } else {
+        PlainHttp::LoopbackOnly
+    }
+}
+
+/// The cluster and the rest of the agent, as environments see them.
+struct Ground {
+    access: ClusterAccess,
+    discovery: Discovery,
+    state: StateIndex,
+    apply_permits: Arc<Semaphore>,
+    git_transport: GitTransport,
+    plain_http: PlainHttp,
+    credential: watch::Receiver<Option<Token>>,
+}
+
+impl World for Ground {
+    type Delivery = Delivery;
+
+    async fn prepare_namespace(&self, spec: &EnvironmentSpec) -> Result<(), Obstacle> {
+        environments::prepare_namespace(&self.access.client(), self.access.own_namespace(), spec).await
+    }
+
+    async fn clear(&self, spec: &EnvironmentSpec) -> Result<(), Obstacle> {
+        environments::clear(&self.access.client(), &self.discovery, spec).await
+    }
+
+    fn remote(&self, spec: &EnvironmentSpec, private_key: &Path) -> Remote {
+        match self.git_transport {
+            GitTransport::Ssh => {
+                let known_hosts = spec.ssh_host_keys.clone();
+                Remote::new(
+                    &spec.ssh_url,
+                    Transport::Ssh {
+                        private_key: private_key.to_owned(),
+                        known_hosts,
+                    },
+                )
+            }
+            GitTransport::Http => {
+                let credential = self.credential.borrow();
+                let token = credential.as_ref().map_or("", Token::reveal);
+                let transport = Transport::Http {
+                    authorization: Secret::bearer(token),
+                };
+                Remote {
+                    plain_http: self.plain_http,
+                    ..Remote::new(&spec.http_url, transport)
+                }
+            }
+        }
+    }
+
+    fn watch(&self, id: &EnvironmentId, spec: &EnvironmentSpec) -> Arc<Notify> {
+        self.state.environment_added(id, &spec.namespace)
+    }
+
+    fn unwatch(&self, id: &EnvironmentId) {
+        self.state.environment_removed(id);
+    }
+
+    fn delivery(&self, _: &EnvironmentId, spec: &EnvironmentSpec) -> Delivery {
+        let context = DeliveryContext {
+            client: self.access.client(),
+            discovery: self.discovery.clone(),
+            state: self.state.clone(),
+            apply_permits: self.apply_permits.clone(),
+        };
+        Delivery::new(context, spec)
+    }
+
+    fn kinds(&self) -> watch::Receiver<Arc<Kinds>> {
+        self.discovery.changes()
+    }
+}
+
+impl Deliver for Delivery {
+    async fn converge(
+        &mut self,
+        mirror: &Mirror,
+        commit: CommitId,
+        spec: &EnvironmentSpec,
+        cancel: &CancellationToken,
+    ) -> Pass {
+        let converged = Box::pin(Delivery::converge(self, mirror, &commit, spec, cancel)).await;
+        let end = match converged.retry {
+            RetryNeed::Complete => PassEnd::Complete,
+            RetryNeed::Waits => PassEnd::Waits,
+            RetryNeed::Again => PassEnd::Failed,
+        };
+        Pass {
+            report: converged.report,
+            end,
+        }
+    }
+}
+
+/// Hands on what the platform says.
+struct Front {
+    instance_id: String,
+    cluster_uid: String,
+    outgoing: Outgoing,
+    environments: Environments<Ground>,
+    state: StateIndex,
+    report: ClusterReport,
+    pool: Pool,
+}
+
+impl Inbox for Front {
+    async fn hello(&self) -> Hello {
+        Hello {
+            protocol_min: PROTOCOL_MIN,
+            protocol_max: PROTOCOL_MAX,
+            features: Vec::new(),
+            agent_version: env!("CARGO_PKG_VERSION").into(),
+            instance_id: self.instance_id.clone(),
+            cluster_uid: self.cluster_uid.clone(),
+            cluster: Some(self.report.info()),
+        }
+    }
+
+    async fn opened(&self, welcome: &Welcome) {
+        self.environments.retain(&welcome.environments);
+        self.report.session_opened();
+        self.state.session_opened();
+    }
+
+    async fn deliver(&self, items: Vec<Say>) -> Result<(), String> {
+        for item in items {
+            match item {
+                Say::Environment(spec) => self
+                    .environments
+                    .specified(spec)
+                    .await
+                    .map_err(|it| it.to_string())?,
+                Say::Wanted(wanted) => self
+                    .environments
+                    .wanted(wanted)
+                    .await
+                    .map_err(|it| it.to_string())?,
+                Say::Command(command) => self.ordered(command).await?,
+                Say::Cancel(cancel) => {
+                    if let Some(id) = CommandId::new(cancel.command_id)
+                        && !self.pool.cancel(id).await
+                    {
+                        return Err("the agent stops".into());
+                    }
+                }
+                Say::DetailRequest(request) => self.state.detail_requested(request),
+                Say::ObjectRequest(request) => self.state.object_requested(request),
+                other => tracing::debug!(topic = ?other.topic(), "the platform says what only an agent says"),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Front {
+    async fn ordered(&self, command: c7n_link::messages::Command) -> Result<(), String> {
+        let now_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis();
+        let id = command.command_id.clone();
+        match commands::read(command, Instant::now(), i64::try_from(now_ms).unwrap_or(i64::MAX)) {
+            Some(Ok(order)) => {
+                if !self.pool.submit(order).await {
+                    return Err("the agent stops".into());
+                }
+            }
+            Some(Err(result)) => self.outgoing.post(Say::Result(commands::write(&id, &result))),
+            None => tracing::error!("the platform sent a command without a usable id"),
+        }
+        Ok(())
+    }
+}

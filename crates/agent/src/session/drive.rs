@@ -1,0 +1,226 @@
+//! One session over one socket: carries bytes and times into the link's state machine and its outputs out of it.
+//!
+//! Reads, writes and the clock run beside each other: a peer that does not read cannot keep the agent from hearing it,
+//! and one that is mute for too long is given up.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use c7n_link::Output;
+use c7n_link::messages::{ByeCode, Hello, Say, Welcome};
+use futures_util::{Sink, SinkExt, StreamExt};
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
+use tokio_util::sync::CancellationToken;
+
+use super::dial::Socket;
+use super::outgoing::Outgoing;
+
+/// What was handed to the socket must be gone after this time.
+const WRITE_DEADLINE: Duration = Duration::from_secs(20);
+/// How long a farewell may take.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Who hears what the platform says.
+pub trait Inbox: Send + Sync + 'static {
+    /// What the agent says of itself, anew at each connection.
+    fn hello(&self) -> impl Future<Output = Hello> + Send;
+    /// The platform has taken the agent in. Afterwards items come.
+    fn opened(&self, welcome: &Welcome) -> impl Future<Output = ()> + Send;
+    /// Stores the items. They are acknowledged when this returns well; otherwise the session ends and they come again.
+    fn deliver(&self, items: Vec<Say>) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    pub code: ByeCode,
+    pub reason: String,
+    pub retry_after: Option<Duration>,
+    /// How long the platform had taken the agent in, if it had.
+    pub open_for: Option<Duration>,
+}
+
+/// Drives the session until it ends. `welcomed` is called before anything else is made of the welcome.
+pub async fn drive<I: Inbox>(
+    socket: Socket,
+    outgoing: &Outgoing,
+    inbox: &I,
+    welcomed: impl AsyncFnOnce(&Welcome),
+    shutdown: &CancellationToken,
+) -> Ending {
+    let hello = inbox.hello().await;
+    let mut drive = Drive {
+        outgoing,
+        inbox,
+        start: Instant::now(),
+        opened: None,
+        queue: VecDeque::new(),
+        dirty_since: None,
+        welcomed: Some(welcomed),
+    };
+    outgoing.with(|session| session.connected(0, Some(hello)));
+    let ending = drive.run(socket, shutdown).await;
+    outgoing.with(c7n_link::Session::disconnected);
+    ending
+}
+
+struct Drive<'a, I, W> {
+    outgoing: &'a Outgoing,
+    inbox: &'a I,
+    start: Instant,
+    opened: Option<Instant>,
+    queue: VecDeque<Message>,
+    /// Since when something waits to leave this machine.
+    dirty_since: Option<Instant>,
+    welcomed: Option<W>,
+}
+
+impl<I: Inbox, W: AsyncFnOnce(&Welcome)> Drive<'_, I, W> {
+    async fn run(&mut self, socket: Socket, shutdown: &CancellationToken) -> Ending {
+        let (mut sink, mut stream) = socket.split();
+        loop {
+            if let Some(ending) = self.carry_out().await {
+                self.say_goodbye(&mut sink).await;
+                return ending;
+            }
+            let clock = self.next_deadline();
+            tokio::select! {
+                () = shutdown.cancelled() => {
+                    self.outgoing.with(|session| session.refuse(ByeCode::GoingAway, "the agent stops", 0));
+                }
+                message = stream.next() => match message {
+                    Some(Ok(Message::Binary(bytes))) => self.receive(&bytes),
+                    // Text is not spoken here; the WebSocket's own pings and pongs answer themselves.
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => self.dirty_since = self.dirty_since.or(Some(Instant::now())),
+                    Some(Ok(Message::Close(frame))) => {
+                        let reason = frame.map(|frame| frame.reason.to_string()).unwrap_or_default();
+                        return self.ending(ByeCode::Unspecified, format!("the platform closed the socket {reason}"), None);
+                    }
+                    Some(Ok(_)) => return self.ending(ByeCode::ProtocolError, "text came where frames are due", None),
+                    Some(Err(cause)) => return self.ending(ByeCode::Unspecified, cause, None),
+                    None => return self.ending(ByeCode::Unspecified, "the socket was closed", None),
+                },
+                written = write_one(&mut sink, &mut self.queue), if self.dirty_since.is_some() => match written {
+                    Ok(Wrote::Something) => self.dirty_since = Some(Instant::now()),
+                    Ok(Wrote::Everything) => self.dirty_since = None,
+                    Err(cause) => return self.ending(ByeCode::Unspecified, cause, None),
+                },
+                () = self.outgoing.posted_something() => {}
+                () = tokio::time::sleep_until(clock) => {
+                    if self.dirty_since.is_some_and(|since| since.elapsed() >= WRITE_DEADLINE) {
+                        return self.ending(ByeCode::Timeout, "the platform reads nothing any more", None);
+                    }
+                    let now = self.now();
+                    self.outgoing.with(|session| session.tick(now));
+                }
+            }
+        }
+    }
+
+    /// Carries out what the state machine wants; ends when that is the end of the session.
+    async fn carry_out(&mut self) -> Option<Ending> {
+        // What is not written yet is not added to: the window of the link bounds what waits here.
+        while self.queue.is_empty() || !self.outgoing.with(|session| session.is_open()) {
+            let output = self.outgoing.with(c7n_link::Session::poll)?;
+            match output {
+                Output::Send(bytes) => {
+                    self.queue.push_back(Message::Binary(bytes));
+                    self.dirty_since = self.dirty_since.or(Some(Instant::now()));
+                }
+                Output::Welcome(welcome) => {
+                    self.opened = Some(Instant::now());
+                    if let Some(welcomed) = self.welcomed.take() {
+                        welcomed(&welcome).await;
+                    }
+                    self.inbox.opened(&welcome).await;
+                }
+                Output::Deliver { epoch, seq, items } => match self.inbox.deliver(items).await {
+                    Ok(()) => self.outgoing.with(|session| session.committed(epoch, seq)),
+                    Err(reason) => {
+                        let words = format!("the agent cannot store what it was told: {reason}");
+                        self.outgoing
+                            .with(|session| session.refuse(ByeCode::Overloaded, &words, 0));
+                    }
+                },
+                Output::Close {
+                    code,
+                    reason,
+                    retry_after_ms,
+                } => {
+                    let retry_after = (retry_after_ms > 0).then(|| Duration::from_millis(retry_after_ms));
+                    return Some(self.ending(code, reason, retry_after));
+                }
+                // The session of an agent is never introduced to.
+                Output::Hello(_) => {}
+            }
+        }
+        None
+    }
+
+    fn receive(&mut self, bytes: &Bytes) {
+        let now = self.now();
+        if let Err(error) = self.outgoing.with(|session| session.receive(now, bytes)) {
+            tracing::warn!(%error, "the platform said what the agent does not understand");
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let session = self.outgoing.with(|session| session.next_deadline());
+        let session = session.map(|ms| self.start + Duration::from_millis(ms));
+        let write = self.dirty_since.map(|since| since + WRITE_DEADLINE);
+        session
+            .into_iter()
+            .chain(write)
+            .min()
+            .unwrap_or_else(|| Instant::now() + WRITE_DEADLINE)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn ending(&self, code: ByeCode, reason: impl ToString, retry_after: Option<Duration>) -> Ending {
+        Ending {
+            code,
+            reason: reason.to_string(),
+            retry_after,
+            open_for: self.opened.map(|at| at.elapsed()),
+        }
+    }
+
+    /// Tells the peer, if that is possible at once: nobody waits for one who does not listen.
+    async fn say_goodbye(&mut self, sink: &mut (impl Sink<Message, Error = WsError> + Unpin)) {
+        let farewell = async {
+            while let Some(message) = self.queue.pop_front() {
+                sink.feed(message).await?;
+            }
+            sink.send(Message::Close(None)).await
+        };
+        if timeout(CLOSE_DEADLINE, farewell).await.is_err() {
+            tracing::debug!("the platform was not there to be told goodbye");
+        }
+    }
+}
+
+enum Wrote {
+    Something,
+    Everything,
+}
+
+/// Hands one message to the socket, or flushes when there is none left. Safe to drop at any time: a message leaves the
+/// queue only in the same step in which the socket takes it.
+async fn write_one(
+    sink: &mut (impl Sink<Message, Error = WsError> + Unpin),
+    queue: &mut VecDeque<Message>,
+) -> Result<Wrote, WsError> {
+    if queue.is_empty() {
+        sink.flush().await?;
+        return Ok(Wrote::Everything);
+    }
+    std::future::poll_fn(|context| sink.poll_ready_unpin(context)).await?;
+    if let Some(message) = queue.pop_front() {
+        sink.start_send_unpin(message)?;
+    }
+    Ok(Wrote::Something)
+}

@@ -1,0 +1,583 @@
+//! Events to trees, as go-yaml decodes them: anchors, aliases, merge keys, keys of any type. Iterative, and within [`Limits`].
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, hash_map},
+};
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
+
+use super::{
+    Fault, Limits,
+    node::{Entry, Kind, Node},
+    scalar::{self, Refusal, Scalar},
+};
+use crate::{error::ErrorCode, parse::Position};
+
+/// The documents of a file in order; empty ones are `null` nodes and keep their index.
+#[derive(Debug)]
+pub(crate) struct Composed {
+    pub documents: Vec<Node>,
+}
+
+/// More findings than this in one file tell a person nothing new.
+const MOST_FAULTS: usize = 20;
+
+/// Mappings with more keys than this are indexed; looking through fewer is quicker than hashing them.
+const INDEX_FROM: usize = 16;
+
+pub(crate) fn compose(text: &str, limits: &Limits) -> Result<Composed, Vec<Fault>> {
+    let mut composer = Composer {
+        limits,
+        stack: Vec::new(),
+        anchors: HashMap::new(),
+        documents: Vec::new(),
+        faults: Vec::new(),
+        nodes: 0,
+        alias_nodes: 0,
+        alias_bytes: 0,
+    };
+    let mut parser = Parser::new_from_str(text);
+    while let Some(event) = parser.next_event() {
+        let step = match event {
+            Ok((event, span)) => composer.on_event(event, place(&span.start)),
+            Err(error) => Err(syntax(text, error.marker(), error.info())),
+        };
+        if let Err(fault) = step {
+            composer.faults.push(fault);
+            break;
+        }
+        if composer.faults.len() >= MOST_FAULTS {
+            break;
+        }
+    }
+    if composer.faults.is_empty() {
+        Ok(Composed {
+            documents: composer.documents,
+        })
+    } else {
+        Err(composer.faults)
+    }
+}
+
+struct Composer<'a> {
+    limits: &'a Limits,
+    stack: Vec<Frame>,
+    /// By the parser's id, for the current document only.
+    anchors: HashMap<usize, Anchored>,
+    documents: Vec<Node>,
+    faults: Vec<Fault>,
+    nodes: usize,
+    alias_nodes: usize,
+    alias_bytes: usize,
+}
+
+/// A list or mapping that is still open.
+struct Frame {
+    at: Position,
+    anchor: usize,
+    /// Of what is inside: how deep, how many, how much text.
+    size: Size,
+    open: Open,
+}
+
+enum Open {
+    List(Vec<Node>),
+    Map(Fields),
+}
+
+#[derive(Default)]
+struct Fields {
+    entries: Vec<Entry>,
+    /// Whether the file itself wrote the entry, or a merge key brought it.
+    written: Vec<bool>,
+    index: HashMap<String, usize>,
+    pending: Pending,
+}
+
+#[derive(Default)]
+enum Pending {
+    #[default]
+    Key,
+    Value(String, Position),
+    /// The value of `<<`.
+    Merge,
+    /// The value of a key that was refused: read and thrown away.
+    Nothing,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Size {
+    depth: usize,
+    nodes: usize,
+    bytes: usize,
+}
+
+struct Anchored {
+    node: Node,
+    size: Size,
+}
+
+impl Composer<'_> {
+    fn on_event(&mut self, event: Event<'_>, at: Position) -> Result<(), Fault> {
+        match event {
+            Event::DocumentStart(_) => {
+                self.anchors.clear();
+                if self.documents.len() >= self.limits.documents {
+                    return Err(self.over(
+                        at,
+                        format!(
+                            "the file has more than {} documents; split it",
+                            self.limits.documents
+                        ),
+                    ));
+                }
+                Ok(())
+            }
+            Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, anchor, tag.as_deref(), at),
+            Event::SequenceStart(anchor, _) => self.open(at, anchor, Open::List(Vec::new())),
+            Event::MappingStart(anchor, _) => self.open(at, anchor, Open::Map(Fields::default())),
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::Alias(id) => self.alias(id, at),
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&mut self, at: Position, anchor: usize, open: Open) -> Result<(), Fault> {
+        self.count(at, 1)?;
+        if self.stack.len() >= self.limits.depth {
+            return Err(self.too_deep(at));
+        }
+        if let Some(Frame {
+            open: Open::Map(fields),
+            ..
+        }) = self.stack.last_mut()
+            && matches!(fields.pending, Pending::Key)
+        {
+            return Err(key_fault(at, "a list or a mapping"));
+        }
+        self.stack.push(Frame {
+            at,
+            anchor,
+            size: Size::default(),
+            open,
+        });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Fault> {
+        let Some(Frame {
+            at,
+            anchor,
+            mut size,
+            open,
+        }) = self.stack.pop()
+        else {
+            return Ok(());
+        };
+        size.depth += 1;
+        size.nodes += 1;
+        let kind = match open {
+            Open::List(items) => Kind::List(items),
+            Open::Map(fields) => Kind::Map(fields.entries),
+        };
+        self.add(Node { at, kind }, size, anchor)
+    }
+
+    fn scalar(
+        &mut self,
+        text: Cow<'_, str>,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        at: Position,
+    ) -> Result<(), Fault> {
+        self.count(at, 1)?;
+        let full_tag = tag
+            .map(|tag| format!("{}{}", tag.handle, tag.suffix))
+            .filter(|tag| tag != "!");
+        // The tag `!` alone says "not a bare word".
+        let plain = style == ScalarStyle::Plain && (tag.is_none() || full_tag.is_some());
+        let is_merge =
+            text == "<<" && (full_tag.is_none() && plain || full_tag.as_deref() == Some(MERGE_TAG));
+        let is_key = self.expects_key();
+        if is_key && is_merge {
+            if let Some(Frame {
+                open: Open::Map(fields),
+                ..
+            }) = self.stack.last_mut()
+            {
+                fields.pending = Pending::Merge;
+            }
+            return Ok(());
+        }
+
+        let bytes = text.len();
+        let resolved =
+            scalar::resolve(text, full_tag.as_deref(), plain).map_err(|refusal| tag_fault(at, &refusal))?;
+        if is_key {
+            let what = describe(&resolved);
+            if anchor != 0
+                && let Ok(node) = scalar_node(resolved.clone(), at)
+            {
+                let size = Size {
+                    depth: 0,
+                    nodes: 1,
+                    bytes,
+                };
+                self.remember(anchor, &node, size)?;
+            }
+            return match scalar::key(resolved) {
+                Some(key) => self.key(key, at),
+                None => Err(key_fault(at, what)),
+            };
+        }
+        let node = match scalar_node(resolved, at) {
+            Ok(node) => node,
+            Err(fault) => {
+                self.faults.push(fault);
+                Node { at, kind: Kind::Null }
+            }
+        };
+        self.add(
+            node,
+            Size {
+                depth: 0,
+                nodes: 1,
+                bytes,
+            },
+            anchor,
+        )
+    }
+
+    fn alias(&mut self, id: usize, at: Position) -> Result<(), Fault> {
+        let Some(anchored) = self.anchors.get(&id) else {
+            return Err(Fault {
+                at,
+                code: ErrorCode::YamlSyntax,
+                message: "the alias stands inside its own anchor, or its anchor is in another document; \
+                          write the value out instead"
+                    .to_owned(),
+            });
+        };
+        let size = anchored.size;
+        if self.expects_key() {
+            let key = match &anchored.node.kind {
+                Kind::String(text) => Some(text.clone()),
+                Kind::Bool(value) => Some(value.to_string()),
+                Kind::Number(number) => Some(number.to_string()),
+                _ => None,
+            };
+            self.repeat(at, size)?;
+            return match key {
+                Some(key) => self.key(key, at),
+                None => Err(key_fault(at, "what the alias stands for")),
+            };
+        }
+        let merging = matches!(
+            self.stack.last(),
+            Some(Frame {
+                open: Open::Map(Fields {
+                    pending: Pending::Merge,
+                    ..
+                }),
+                ..
+            })
+        );
+        if merging && !matches!(anchored.node.kind, Kind::Map(_)) {
+            return Err(merge_fault(at));
+        }
+        self.repeat(at, size)?;
+        if self.stack.len() + size.depth > self.limits.depth {
+            return Err(self.too_deep(at));
+        }
+        match self.anchors.get(&id) {
+            Some(anchored) => {
+                let node = anchored.node.clone();
+                self.add(node, size, 0)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn expects_key(&self) -> bool {
+        matches!(
+            self.stack.last(),
+            Some(Frame {
+                open: Open::Map(Fields {
+                    pending: Pending::Key,
+                    ..
+                }),
+                ..
+            })
+        )
+    }
+
+    fn key(&mut self, key: String, at: Position) -> Result<(), Fault> {
+        let Some(Frame {
+            open: Open::Map(fields),
+            ..
+        }) = self.stack.last_mut()
+        else {
+            return Ok(());
+        };
+        if let Some(found) = fields.find(&key).filter(|&found| fields.written[found]) {
+            let first = fields.entries[found].key_at.line;
+            self.faults.push(Fault {
+                at,
+                code: ErrorCode::DuplicateKey,
+                message: format!(
+                    "the key `{}` is already set at line {first}; remove one of the two",
+                    shorten(&key)
+                ),
+            });
+            fields.pending = Pending::Nothing;
+        } else {
+            fields.pending = Pending::Value(key, at);
+        }
+        Ok(())
+    }
+
+    /// Puts a finished node where it belongs.
+    fn add(&mut self, node: Node, size: Size, anchor: usize) -> Result<(), Fault> {
+        if anchor != 0 {
+            self.remember(anchor, &node, size)?;
+        }
+        let Some(frame) = self.stack.last_mut() else {
+            self.documents.push(node);
+            return Ok(());
+        };
+        frame.size.depth = frame.size.depth.max(size.depth);
+        frame.size.nodes += size.nodes;
+        frame.size.bytes += size.bytes;
+        match &mut frame.open {
+            Open::List(items) => items.push(node),
+            Open::Map(fields) => match std::mem::take(&mut fields.pending) {
+                Pending::Value(key, key_at) => {
+                    frame.size.bytes += key.len();
+                    frame.size.nodes += 1;
+                    fields.set(
+                        Entry {
+                            key,
+                            key_at,
+                            value: node,
+                        },
+                        true,
+                    );
+                }
+                Pending::Merge => fields.merge(node)?,
+                Pending::Nothing => {}
+                // `expects_key` sent every node that is a key elsewhere.
+                Pending::Key => return Err(key_fault(node.at, "this value")),
+            },
+        }
+        Ok(())
+    }
+
+    /// Keeps a copy for the aliases to come. The copy counts as a repetition, so that anchors inside anchors are no way around.
+    fn remember(&mut self, anchor: usize, node: &Node, size: Size) -> Result<(), Fault> {
+        self.repeat(node.at, size)?;
+        self.anchors.insert(
+            anchor,
+            Anchored {
+                node: node.clone(),
+                size,
+            },
+        );
+        Ok(())
+    }
+
+    fn repeat(&mut self, at: Position, size: Size) -> Result<(), Fault> {
+        self.alias_nodes += size.nodes;
+        self.alias_bytes += size.bytes;
+        if self.alias_nodes > self.limits.alias_nodes || self.alias_bytes > self.limits.alias_bytes {
+            return Err(self.over(
+                at,
+                format!(
+                    "anchors and aliases repeat more than {} values or {} bytes; write the values out",
+                    self.limits.alias_nodes, self.limits.alias_bytes
+                ),
+            ));
+        }
+        self.count(at, size.nodes)
+    }
+
+    fn count(&mut self, at: Position, more: usize) -> Result<(), Fault> {
+        self.nodes += more;
+        if self.nodes > self.limits.nodes {
+            return Err(self.over(
+                at,
+                format!("the file has more than {} values; split it", self.limits.nodes),
+            ));
+        }
+        Ok(())
+    }
+
+    fn too_deep(&self, at: Position) -> Fault {
+        self.over(
+            at,
+            format!(
+                "lists and mappings are nested more than {} deep; flatten the manifest",
+                self.limits.depth
+            ),
+        )
+    }
+
+    fn over(&self, at: Position, message: String) -> Fault {
+        Fault {
+            at,
+            code: ErrorCode::Budget,
+            message,
+        }
+    }
+}
+
+impl Fields {
+    fn find(&self, key: &str) -> Option<usize> {
+        if self.entries.len() < INDEX_FROM {
+            self.entries.iter().position(|entry| entry.key == key)
+        } else {
+            self.index.get(key).copied()
+        }
+    }
+
+    fn set(&mut self, entry: Entry, written: bool) {
+        if let Some(found) = self.find(&entry.key) {
+            self.entries[found] = entry;
+            self.written[found] |= written;
+            return;
+        }
+        self.entries.push(entry);
+        self.written.push(written);
+        if self.entries.len() == INDEX_FROM {
+            self.index = self
+                .entries
+                .iter()
+                .enumerate()
+                .map(|(at, e)| (e.key.clone(), at))
+                .collect();
+        } else if self.entries.len() > INDEX_FROM {
+            let at = self.entries.len() - 1;
+            if let hash_map::Entry::Vacant(vacant) = self.index.entry(self.entries[at].key.clone()) {
+                vacant.insert(at);
+            }
+        }
+    }
+
+    /// In go-yaml v2 a merge key sets its keys where it stands: keys before it are overwritten, keys after it overwrite. In a
+    /// list of mappings the earlier ones win.
+    fn merge(&mut self, node: Node) -> Result<(), Fault> {
+        let sources = match node.kind {
+            Kind::Map(_) => vec![node],
+            Kind::List(items) => items,
+            _ => return Err(merge_fault(node.at)),
+        };
+        if let Some(odd) = sources.iter().find(|source| !matches!(source.kind, Kind::Map(_))) {
+            return Err(merge_fault(odd.at));
+        }
+        for source in sources.into_iter().rev() {
+            if let Kind::Map(entries) = source.kind {
+                for entry in entries {
+                    self.set(entry, false);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const MERGE_TAG: &str = "tag:yaml.org,2002:merge";
+
+fn scalar_node(scalar: Scalar, at: Position) -> Result<Node, Fault> {
+    let kind = match scalar {
+        Scalar::Null => Kind::Null,
+        Scalar::Bool(value) => Kind::Bool(value),
+        Scalar::Int(value) => Kind::Number(value.into()),
+        Scalar::Uint(value) => Kind::Number(value.into()),
+        Scalar::Float(value) => Kind::Number(scalar::json_number(value).ok_or_else(|| {
+            Fault {
+                at,
+                code: ErrorCode::NotJson,
+                message:
+                    "Kubernetes has no infinite numbers and no NaN; put the word in quotes if text is meant"
+                        .to_owned(),
+            }
+        })?),
+        Scalar::String(text) => Kind::String(text),
+    };
+    Ok(Node { at, kind })
+}
+
+fn describe(scalar: &Scalar) -> &'static str {
+    match scalar {
+        Scalar::Null => "null",
+        Scalar::Uint(_) => "a number above 9223372036854775807",
+        _ => "this value",
+    }
+}
+
+fn key_fault(at: Position, what: &str) -> Fault {
+    Fault {
+        at,
+        code: ErrorCode::NotJson,
+        message: format!(
+            "{what} cannot be a key; put the key in quotes. If this is an unrendered template, render it before committing"
+        ),
+    }
+}
+
+fn merge_fault(at: Position) -> Fault {
+    Fault {
+        at,
+        code: ErrorCode::NotJson,
+        message: "`<<` merges a mapping or a list of mappings; put it in quotes if text is meant".to_owned(),
+    }
+}
+
+fn tag_fault(at: Position, refusal: &Refusal) -> Fault {
+    let message = match refusal {
+        Refusal::NotA { tag } => {
+            format!("the value is not what its tag `{tag}` says; remove the tag or correct the value")
+        }
+        Refusal::Base64 => {
+            "the value is not base64, which its tag `!!binary` asks for; correct or remove the tag".to_owned()
+        }
+    };
+    Fault {
+        at,
+        code: ErrorCode::NotJson,
+        message,
+    }
+}
+
+fn syntax(text: &str, marker: &Marker, info: &str) -> Fault {
+    let at = place(marker);
+    let line = text
+        .lines()
+        .nth(at.line.saturating_sub(1) as usize)
+        .unwrap_or_default();
+    let indent = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
+    let advice = if indent.contains('\t') {
+        "; indent with spaces, YAML allows no tabs there"
+    } else if line.contains("{{") {
+        "; it looks like an unrendered template: render it before committing"
+    } else {
+        "; correct the syntax at this place or in the lines just above"
+    };
+    Fault {
+        at,
+        code: ErrorCode::YamlSyntax,
+        message: format!("not valid YAML: {info}{advice}"),
+    }
+}
+
+fn place(marker: &Marker) -> Position {
+    Position::new(marker.line(), marker.col() + 1)
+}
+
+fn shorten(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(80) {
+        Some((at, _)) => format!("{}…", &text[..at]).into(),
+        None => text.into(),
+    }
+}

@@ -1,0 +1,29 @@
+//! Environments: made, read, removed; and what was pushed to them.
+
+mod confirm_deletions;
+mod create;
+mod delete;
+mod errors;
+mod history;
+mod objects;
+mod read;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(read::list_environments, create::create_environment))
+        .routes(routes!(read::get_environment, delete::delete_environment))
+        .routes(routes!(history::environment_history))
+        .routes(routes!(errors::environment_errors))
+        .routes(routes!(objects::environment_objects))
+        .routes(routes!(confirm_deletions::confirm_deletions))
+}
+
+/// How long a page is: 50 unless said otherwise, 1 to 500.
+fn page_length(limit: Option<u32>) -> u32 {
+    limit.unwrap_or(50).clamp(1, 500)
+}

@@ -1,0 +1,17 @@
+//! The platform server.
+//!
+//! The folders in the order of one change: a push reaches the Git host (`c7n-git-host`, which asks `access`); `intake` parses
+//! it; `environments` and `fleet` tell the agent; `state` takes in what the agent reports; `store` keeps all of it, and `api`
+//! shows it. This file wires them: it decides nothing.
+
+pub mod access;
+pub mod api;
+pub mod config;
+mod names;
+pub mod repositories;
+mod start;
+pub mod store;
+
+pub use access::first_run::FirstRun;
+pub use config::Config;
+pub use start::{Platform, StartError, reset_password};
