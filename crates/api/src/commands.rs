@@ -19,12 +19,21 @@ pub enum NewCommand {
     /// Fetch and converge now.
     Sync,
     /// Roll a workload's pods, as `kubectl rollout restart` does.
-    Restart { object: ObjectRef },
-    Scale { object: ObjectRef, replicas: u32 },
+    Restart {
+        object: ObjectRef,
+    },
+    Scale {
+        object: ObjectRef,
+        replicas: u32,
+    },
     /// Delete an object; a pod's controller makes a new one.
-    DeleteObject { object: ObjectRef },
+    DeleteObject {
+        object: ObjectRef,
+    },
     /// Fetch the object as the API server has it; the values of a Secret are left out.
-    GetObject { object: ObjectRef },
+    GetObject {
+        object: ObjectRef,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

@@ -26,13 +26,20 @@ pub enum EventChange {
     /// What the reader missed is no longer kept: read the lists anew.
     Reset,
     Cluster(Box<Cluster>),
-    ClusterDeleted { id: String },
+    ClusterDeleted {
+        id: String,
+    },
     Environment(Box<Environment>),
-    EnvironmentDeleted { id: String },
+    EnvironmentDeleted {
+        id: String,
+    },
     /// A commit was parsed, or its delivery moved.
     History(Box<HistoryEntry>),
     /// Objects that changed, and the uids of those that are gone.
-    Objects { changed: Vec<LiveObject>, gone: Vec<String> },
+    Objects {
+        changed: Vec<LiveObject>,
+        gone: Vec<String>,
+    },
     /// A command was given or has ended. Its result is left out here: read the command.
     Command(Box<Command>),
 }

@@ -1,207 +1,179 @@
-//! What a person sees of a live object beside its name, and one digest over everything that is reported of it.
+//! A few columns of a live object for lists, and a digest over all that is reported of it. Never a Secret's values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::Health;
+use crate::health::Health;
 
-/// A few columns that fit the kind. Of Secrets and ConfigMaps the keys, never the values.
+/// Columns by name; those that an object has nothing for are left out.
 pub fn summary(object: &Value) -> BTreeMap<String, String> {
-    let group = object["apiVersion"]
-        .as_str()
-        .unwrap_or_default()
-        .split_once('/')
-        .map_or("", |(group, _)| group);
-    let kind = object["kind"].as_str().unwrap_or_default();
-    let mut columns = Columns::default();
-    match (group, kind) {
-        ("apps", "Deployment" | "StatefulSet" | "ReplicaSet") => {
-            let wanted = object
-                .pointer("/spec/replicas")
-                .and_then(Value::as_i64)
-                .unwrap_or(1);
-            columns.ready(object, "/status/readyReplicas", wanted);
-            columns.images(object, "/spec/template/spec");
+    let mut columns = Columns(BTreeMap::new());
+    let (spec, status) = (&object["spec"], &object["status"]);
+    match object["kind"].as_str().unwrap_or_default() {
+        "Deployment" | "StatefulSet" | "ReplicaSet" | "ReplicationController" => {
+            let wanted = spec["replicas"].as_i64().unwrap_or(1);
+            columns.put("replicas", format!("{}/{wanted}", count(&status["readyReplicas"])));
+            columns.number("updated", &status["updatedReplicas"]);
+            columns.images(&spec["template"]["spec"]);
         }
-        ("apps", "DaemonSet") => {
-            let wanted = object
-                .pointer("/status/desiredNumberScheduled")
-                .and_then(Value::as_i64)
-                .unwrap_or(0);
-            columns.ready(object, "/status/numberReady", wanted);
-            columns.images(object, "/spec/template/spec");
+        "DaemonSet" => {
+            let wanted = count(&status["desiredNumberScheduled"]);
+            columns.put("replicas", format!("{}/{wanted}", count(&status["numberReady"])));
+            columns.number("updated", &status["updatedNumberScheduled"]);
+            columns.images(&spec["template"]["spec"]);
         }
-        ("", "Pod") => {
-            columns.put("phase", object.pointer("/status/phase"));
-            columns.put("node", object.pointer("/spec/nodeName"));
-            columns.put("ip", object.pointer("/status/podIP"));
-            columns.restarts(object);
-            columns.images(object, "/spec");
+        "Pod" => pod(&mut columns, spec, status),
+        "Job" => {
+            let wanted = spec["completions"].as_i64().unwrap_or(1);
+            columns.put("completions", format!("{}/{wanted}", count(&status["succeeded"])));
+            columns.number("active", &status["active"]);
+            columns.number("failed", &status["failed"]);
+            columns.images(&spec["template"]["spec"]);
         }
-        ("batch", "Job") => {
-            let wanted = object
-                .pointer("/spec/completions")
-                .and_then(Value::as_i64)
-                .unwrap_or(1);
-            let done = object
-                .pointer("/status/succeeded")
-                .and_then(Value::as_i64)
-                .unwrap_or(0);
-            columns.0.insert("completions".into(), format!("{done}/{wanted}"));
+        "CronJob" => {
+            columns.text("schedule", &spec["schedule"]);
+            columns.text("lastSchedule", &status["lastScheduleTime"]);
+            columns.images(&spec["jobTemplate"]["spec"]["template"]["spec"]);
         }
-        ("batch", "CronJob") => {
-            columns.put("schedule", object.pointer("/spec/schedule"));
-            columns.put("last", object.pointer("/status/lastScheduleTime"));
+        "Service" => {
+            columns.put("type", spec["type"].as_str().unwrap_or("ClusterIP").to_owned());
+            columns.text("clusterIP", &spec["clusterIP"]);
+            columns.text("externalName", &spec["externalName"]);
+            columns.list("ports", items(&spec["ports"]).map(port));
+            columns.list("address", addresses(status));
         }
-        ("", "Service") => {
-            columns.put("type", object.pointer("/spec/type"));
-            columns.put("ip", object.pointer("/spec/clusterIP"));
-            columns.list("ports", object.pointer("/spec/ports"), |port| {
-                port["port"].as_i64().map(|port| port.to_string())
-            });
+        "Ingress" => {
+            columns.text("class", &spec["ingressClassName"]);
+            columns.list("hosts", items(&spec["rules"]).filter_map(|rule| rule["host"].as_str().map(str::to_owned)));
+            columns.list("address", addresses(status));
         }
-        ("networking.k8s.io", "Ingress") => {
-            columns.list("hosts", object.pointer("/spec/rules"), |rule| {
-                rule["host"].as_str().map(str::to_owned)
-            });
+        "PersistentVolumeClaim" => {
+            columns.text("phase", &status["phase"]);
+            columns.text("capacity", &status["capacity"]["storage"]);
+            columns.text("volume", &spec["volumeName"]);
+            columns.text("storageClass", &spec["storageClassName"]);
         }
-        ("", "PersistentVolumeClaim") => {
-            columns.put("phase", object.pointer("/status/phase"));
-            columns.put("capacity", object.pointer("/status/capacity/storage"));
-            columns.put("volume", object.pointer("/spec/volumeName"));
+        "PersistentVolume" => {
+            columns.text("phase", &status["phase"]);
+            columns.text("capacity", &spec["capacity"]["storage"]);
+            columns.text("storageClass", &spec["storageClassName"]);
+            if let (Some(namespace), Some(name)) = (spec["claimRef"]["namespace"].as_str(), spec["claimRef"]["name"].as_str()) {
+                columns.put("claim", format!("{namespace}/{name}"));
+            }
         }
-        ("", "PersistentVolume") => {
-            columns.put("phase", object.pointer("/status/phase"));
-            columns.put("capacity", object.pointer("/spec/capacity/storage"));
+        "ConfigMap" => columns.keys(object, &["data", "binaryData"]),
+        "Secret" => {
+            columns.text("type", &object["type"]);
+            columns.keys(object, &["data", "stringData"]);
         }
-        ("", "ConfigMap" | "Secret") => {
-            columns.keys(object);
-            columns.put("type", object.get("type"));
+        "HorizontalPodAutoscaler" => {
+            let target = &spec["scaleTargetRef"];
+            if let (Some(kind), Some(name)) = (target["kind"].as_str(), target["name"].as_str()) {
+                columns.put("target", format!("{kind}/{name}"));
+            }
+            columns.put("replicas", format!("{}/{}", count(&status["currentReplicas"]), count(&status["desiredReplicas"])));
+            let least = spec["minReplicas"].as_i64().unwrap_or(1);
+            columns.put("range", format!("{least}-{}", count(&spec["maxReplicas"])));
         }
-        ("" | "events.k8s.io", "Event") => {
-            columns.put("type", object.get("type"));
-            columns.put("reason", object.get("reason"));
+        "PodDisruptionBudget" => {
+            columns.put("healthy", format!("{}/{}", count(&status["currentHealthy"]), count(&status["desiredHealthy"])));
+            columns.number("disruptionsAllowed", &status["disruptionsAllowed"]);
         }
-        _ => {}
+        "ServiceAccount" | "Role" | "RoleBinding" => {}
+        _ => columns.text("phase", &status["phase"]),
     }
     columns.0
 }
 
-#[derive(Default)]
+fn pod(columns: &mut Columns, spec: &Value, status: &Value) {
+    let wanted = items(&spec["containers"]).count();
+    let ready = items(&status["containerStatuses"]).filter(|container| container["ready"] == true).count();
+    let restarts: i64 = items(&status["containerStatuses"]).map(|container| count(&container["restartCount"])).sum();
+    columns.put("ready", format!("{ready}/{wanted}"));
+    columns.put("restarts", restarts.to_string());
+    columns.text("phase", &status["phase"]);
+    columns.text("node", &spec["nodeName"]);
+    columns.text("ip", &status["podIP"]);
+    columns.list(
+        "containers",
+        items(&spec["containers"]).filter_map(|container| container["name"].as_str().map(str::to_owned)),
+    );
+    columns.images(spec);
+}
+
+/// A digest of everything that is reported of an object: as long as it is the same, nothing needs to be sent.
+pub fn state_digest(uid: &str, health: &Health, summary: &BTreeMap<String, String>) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    let mut put = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    put(uid);
+    put(&health.status.to_string());
+    put(&health.message);
+    for (name, text) in summary {
+        put(name);
+        put(text);
+    }
+    let mut short = [0; 16];
+    short.copy_from_slice(&hash.finalize()[..16]);
+    short
+}
+
 struct Columns(BTreeMap<String, String>);
 
 impl Columns {
-    fn put(&mut self, name: &str, value: Option<&Value>) {
-        if let Some(text) = value.and_then(Value::as_str).filter(|text| !text.is_empty()) {
-            self.0.insert(name.to_owned(), text.to_owned());
+    fn put(&mut self, name: &str, text: String) {
+        if !text.is_empty() {
+            self.0.insert(name.to_owned(), text);
         }
     }
 
-    fn ready(&mut self, object: &Value, pointer: &str, wanted: i64) {
-        let ready = object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
-        self.0.insert("ready".to_owned(), format!("{ready}/{wanted}"));
+    fn text(&mut self, name: &str, value: &Value) {
+        self.put(name, value.as_str().unwrap_or_default().to_owned());
     }
 
-    fn list(&mut self, name: &str, list: Option<&Value>, item: impl Fn(&Value) -> Option<String>) {
-        let items: Vec<String> = list
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(item)
-            .collect();
-        if !items.is_empty() {
-            self.0.insert(name.to_owned(), items.join(","));
+    fn number(&mut self, name: &str, value: &Value) {
+        if let Some(number) = value.as_i64() {
+            self.put(name, number.to_string());
         }
     }
 
-    fn images(&mut self, object: &Value, pod_spec: &str) {
-        let containers = object.pointer(pod_spec).and_then(|spec| spec.get("containers"));
-        self.list("image", containers, |container| {
-            container["image"].as_str().map(str::to_owned)
-        });
+    fn list(&mut self, name: &str, items: impl Iterator<Item = String>) {
+        self.put(name, items.collect::<Vec<_>>().join(", "));
     }
 
-    fn restarts(&mut self, pod: &Value) {
-        let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
-        let restarts: i64 = statuses
-            .into_iter()
-            .flatten()
-            .filter_map(|status| status["restartCount"].as_i64())
-            .sum();
-        if restarts > 0 {
-            self.0.insert("restarts".to_owned(), restarts.to_string());
-        }
+    fn images(&mut self, pod_spec: &Value) {
+        let images: BTreeSet<&str> =
+            items(&pod_spec["containers"]).filter_map(|container| container["image"].as_str()).collect();
+        self.list("images", images.into_iter().map(str::to_owned));
     }
 
-    fn keys(&mut self, object: &Value) {
-        let of = |section: &str| {
-            object[section]
-                .as_object()
-                .into_iter()
-                .flat_map(|map| map.keys().cloned())
-        };
-        let mut keys: Vec<String> = of("data").chain(of("binaryData")).collect();
-        keys.sort();
-        if !keys.is_empty() {
-            self.0.insert("keys".to_owned(), keys.join(","));
-        }
+    fn keys(&mut self, object: &Value, fields: &[&str]) {
+        let keys: BTreeSet<&String> =
+            fields.iter().filter_map(|field| object[*field].as_object()).flat_map(|map| map.keys()).collect();
+        self.put("count", keys.len().to_string());
+        self.list("keys", keys.into_iter().cloned());
     }
 }
 
-/// 16 bytes over what is reported of an object: two sides that have the same digest show the same.
-pub fn state_digest(
-    uid: &str,
-    resource_version: &str,
-    health: &Health,
-    summary: &BTreeMap<String, String>,
-) -> [u8; 16] {
-    let mut hasher = Sha256::new();
-    let mut part = |text: &str| {
-        hasher.update((text.len() as u64).to_be_bytes());
-        hasher.update(text);
-    };
-    for text in [
-        uid,
-        resource_version,
-        &format!("{:?}", health.status),
-        &health.message,
-    ] {
-        part(text);
-    }
-    for (name, value) in summary {
-        part(name);
-        part(value);
-    }
-    let mut digest = [0; 16];
-    digest.copy_from_slice(&hasher.finalize()[..16]);
-    digest
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
+fn count(value: &Value) -> i64 {
+    value.as_i64().unwrap_or(0)
+}
 
-    #[test]
-    fn a_secret_shows_its_keys_and_nothing_of_its_values() {
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {"password": "aHVudGVyMg==", "a": "eA=="}});
-        let shown = summary(&secret);
-        assert_eq!(shown["keys"], "a,password");
-        assert!(!format!("{shown:?}").contains("aHVudGVyMg"));
-    }
+fn port(port: &Value) -> String {
+    let protocol = port["protocol"].as_str().unwrap_or("TCP");
+    let node = port["nodePort"].as_i64().map(|node| format!(":{node}")).unwrap_or_default();
+    format!("{}{node}/{protocol}", count(&port["port"]))
+}
 
-    #[test]
-    fn a_deployment_shows_ready_and_wanted() {
-        let shown = summary(&json!({
-            "apiVersion": "apps/v1", "kind": "Deployment",
-            "spec": {"replicas": 3, "template": {"spec": {"containers": [{"image": "a:1"}, {"image": "b:2"}]}}},
-            "status": {"readyReplicas": 2},
-        }));
-        assert_eq!(
-            (shown["ready"].as_str(), shown["image"].as_str()),
-            ("2/3", "a:1,b:2")
-        );
-    }
+fn addresses(status: &Value) -> impl Iterator<Item = String> {
+    items(&status["loadBalancer"]["ingress"])
+        .filter_map(|ingress| ingress["ip"].as_str().or(ingress["hostname"].as_str()).map(str::to_owned))
 }

@@ -8,13 +8,28 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// Folder of the database, the repositories and the keys; made when missing
-    #[arg(long, env = "C7N_DATA_DIR", value_name = "FOLDER", default_value = "./c7n-data")]
+    #[arg(
+        long,
+        env = "C7N_DATA_DIR",
+        value_name = "FOLDER",
+        default_value = "./c7n-data"
+    )]
     pub data_dir: PathBuf,
     /// Address of the API, the console, Git over HTTP and the agents; port 0 takes a free one
-    #[arg(long, env = "C7N_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        env = "C7N_LISTEN",
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:8080"
+    )]
     pub listen: SocketAddr,
     /// Address of Git over SSH; port 0 takes a free one
-    #[arg(long, env = "C7N_SSH_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:2222")]
+    #[arg(
+        long,
+        env = "C7N_SSH_LISTEN",
+        value_name = "IP:PORT",
+        default_value = "127.0.0.1:2222"
+    )]
     pub ssh_listen: SocketAddr,
     /// How people and agents reach `--listen` from where they are [default: http:// and that address]
     #[arg(long, env = "C7N_PUBLIC_URL", value_name = "URL", value_parser = http_url)]
@@ -57,7 +72,8 @@ fn url(text: &str, schemes: &[&str]) -> Result<String, String> {
     let Some(rest) = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)) else {
         return Err(format!("it should begin with {}", schemes.join(" or ")));
     };
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '/' | '[' | ']' | '@');
+    let fits =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '/' | '[' | ']' | '@');
     match rest.chars().find(|c| !fits(*c)) {
         Some(c) => Err(format!("{c:?} does not belong into such an address")),
         None if rest.is_empty() => Err("the name of the host is missing".to_owned()),
@@ -70,9 +86,14 @@ pub(crate) fn ssh_host(url: &str) -> (String, u16) {
     let rest = url.strip_prefix("ssh://").unwrap_or(url);
     let rest = rest.split_once('@').map_or(rest, |(_, rest)| rest);
     let authority = rest.split('/').next().unwrap_or_default();
-    let port = authority.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let port = authority
+        .rsplit_once(':')
+        .and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let (host, port) = port.unwrap_or((authority, 22));
-    (host.trim_start_matches('[').trim_end_matches(']').to_owned(), port)
+    (
+        host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+        port,
+    )
 }
 
 #[cfg(test)]
@@ -81,7 +102,10 @@ mod tests {
 
     #[test]
     fn addresses_are_safe_to_paste() {
-        assert_eq!(http_url("https://c7n.example.com/").as_deref(), Ok("https://c7n.example.com"));
+        assert_eq!(
+            http_url("https://c7n.example.com/").as_deref(),
+            Ok("https://c7n.example.com")
+        );
         assert!(http_url("ftp://x").is_err());
         assert!(http_url("http://").is_err());
         assert!(http_url("http://x,config.token=y").is_err());
@@ -92,8 +116,14 @@ mod tests {
 
     #[test]
     fn the_host_is_found_in_an_ssh_url() {
-        assert_eq!(ssh_host("ssh://git@c7n.example.com:2222"), ("c7n.example.com".into(), 2222));
-        assert_eq!(ssh_host("ssh://git@c7n.example.com"), ("c7n.example.com".into(), 22));
+        assert_eq!(
+            ssh_host("ssh://git@c7n.example.com:2222"),
+            ("c7n.example.com".into(), 2222)
+        );
+        assert_eq!(
+            ssh_host("ssh://git@c7n.example.com"),
+            ("c7n.example.com".into(), 22)
+        );
         assert_eq!(ssh_host("ssh://git@[::1]:2222/x"), ("::1".into(), 2222));
     }
 }

@@ -46,7 +46,10 @@ fn main() -> anyhow::Result<()> {
     match cli.command {
         Some(Command::Openapi) => println!("{}", api::document().to_pretty_json()?),
         Some(Command::ResetPassword { username }) => {
-            println!("{}", runtime.block_on(c7n_platform::reset_password(&cli.config, &username))?);
+            println!(
+                "{}",
+                runtime.block_on(c7n_platform::reset_password(&cli.config, &username))?
+            );
         }
         None => {
             log(&cli.config)?;
@@ -73,8 +76,16 @@ async fn run(config: &Config) -> anyhow::Result<()> {
 /// For people, and line by line for programs: `NAME=VALUE` after the first word.
 fn say(addresses: &Addresses, first_run: Option<&FirstRun>) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    if let Some(FirstRun { username, password, token }) = first_run {
-        writeln!(out, "This is the first start. Keep these, they are not shown again:")?;
+    if let Some(FirstRun {
+        username,
+        password,
+        token,
+    }) = first_run
+    {
+        writeln!(
+            out,
+            "This is the first start. Keep these, they are not shown again:"
+        )?;
         writeln!(out, "first-run username={username}")?;
         writeln!(out, "first-run password={password}")?;
         writeln!(out, "first-run token={token}")?;
@@ -84,10 +95,16 @@ fn say(addresses: &Addresses, first_run: Option<&FirstRun>) -> std::io::Result<(
 }
 
 fn log(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log)
-        .with_context(|| format!("--log {:?} is no filter; try `info` or `c7n_platform=debug,info`", config.log))?;
+    let filter = EnvFilter::try_new(&config.log).with_context(|| {
+        format!(
+            "--log {:?} is no filter; try `info` or `c7n_platform=debug,info`",
+            config.log
+        )
+    })?;
     let terminal = std::io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match (config.log_format, terminal) {
         (Some(LogFormat::Json), _) | (None, false) => builder.json().init(),
         (Some(LogFormat::Text), _) | (None, true) => builder.with_ansi(terminal).init(),

@@ -1,7 +1,13 @@
 //! What a name may be: DNS labels (RFC 1123), because names become namespaces, paths of repositories and parts of URLs.
 
 /// Kubernetes keeps these for itself, and the agent's own home is not to be delivered into.
-const SYSTEM_NAMESPACES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease", "choerodon"];
+const SYSTEM_NAMESPACES: &[&str] = &[
+    "default",
+    "kube-system",
+    "kube-public",
+    "kube-node-lease",
+    "choerodon",
+];
 const LONGEST: usize = 63;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,7 +17,11 @@ pub enum NameError {
     #[error("the {what} has {length} characters; at most {LONGEST} fit")]
     Long { what: &'static str, length: usize },
     #[error("the {what} {name:?} has a {character:?}; only lower-case letters, digits and dashes fit")]
-    Character { what: &'static str, name: String, character: char },
+    Character {
+        what: &'static str,
+        name: String,
+        character: char,
+    },
     #[error("the {what} {name:?} begins or ends with a dash")]
     Dash { what: &'static str, name: String },
     #[error("the {what} {name:?} looks like an id")]
@@ -20,7 +30,9 @@ pub enum NameError {
     SystemNamespace(String),
     #[error("{0:?} is no name of a branch that Git would take")]
     Branch(String),
-    #[error("the user name {0:?} has a character that does not fit; letters, digits, '.', '_' and '-' do, up to 64 of them")]
+    #[error(
+        "the user name {0:?} has a character that does not fit; letters, digits, '.', '_' and '-' do, up to 64 of them"
+    )]
     Username(String),
 }
 
@@ -33,10 +45,17 @@ pub fn label(what: &'static str, name: &str) -> Result<(), NameError> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if let Some(character) = name.chars().find(|c| !fits(*c)) {
         let name = name.chars().take(LONGEST).collect();
-        return Err(NameError::Character { what, name, character });
+        return Err(NameError::Character {
+            what,
+            name,
+            character,
+        });
     }
     if name.len() > LONGEST {
-        return Err(NameError::Long { what, length: name.len() });
+        return Err(NameError::Long {
+            what,
+            length: name.len(),
+        });
     }
     if name.starts_with('-') || name.ends_with('-') {
         return Err(NameError::Dash { what, name: owned() });
@@ -66,7 +85,11 @@ pub fn branch(name: &str) -> Result<(), NameError> {
         && name != "HEAD"
         && name.chars().all(character_fits)
         && name.split('/').all(part_fits);
-    if fits { Ok(()) } else { Err(NameError::Branch(name.chars().take(200).collect())) }
+    if fits {
+        Ok(())
+    } else {
+        Err(NameError::Branch(name.chars().take(200).collect()))
+    }
 }
 
 pub fn username(name: &str) -> Result<(), NameError> {
@@ -87,8 +110,18 @@ mod tests {
         for good in ["a", "0", "staging", "shop-eu-1", &"a".repeat(63)] {
             assert_eq!(label("name", good), Ok(()), "{good}");
         }
-        let bad =
-            ["", "A", "a_b", "a.b", "-a", "a-", "ä", "a/b", &"a".repeat(64), "0192f0c1-0000-7000-8000-000000000000"];
+        let bad = [
+            "",
+            "A",
+            "a_b",
+            "a.b",
+            "-a",
+            "a-",
+            "ä",
+            "a/b",
+            &"a".repeat(64),
+            "0192f0c1-0000-7000-8000-000000000000",
+        ];
         for bad in bad {
             assert!(label("name", bad).is_err(), "{bad}");
         }
@@ -96,7 +129,14 @@ mod tests {
 
     #[test]
     fn namespaces_of_the_system_are_refused() {
-        for bad in ["default", "kube-system", "kube-public", "kube-node-lease", "kube-anything", "choerodon"] {
+        for bad in [
+            "default",
+            "kube-system",
+            "kube-public",
+            "kube-node-lease",
+            "kube-anything",
+            "choerodon",
+        ] {
             assert!(namespace(bad).is_err(), "{bad}");
         }
         assert_eq!(namespace("shop-staging"), Ok(()));
@@ -107,7 +147,9 @@ mod tests {
         for good in ["main", "release/1.0", "a-b_c"] {
             assert_eq!(branch(good), Ok(()), "{good}");
         }
-        for bad in ["", "-x", "a..b", "a/", "/a", "a//b", "a.lock", ".a", "a b", "a~b", "HEAD", "a."] {
+        for bad in [
+            "", "-x", "a..b", "a/", "/a", "a//b", "a.lock", ".a", "a b", "a~b", "HEAD", "a.",
+        ] {
             assert!(branch(bad).is_err(), "{bad}");
         }
     }

@@ -12,7 +12,9 @@ pub struct Repositories {
 impl Repositories {
     /// `data` is the data folder of the platform.
     pub fn new(data: &Path) -> Self {
-        Self { folder: data.join("repositories") }
+        Self {
+            folder: data.join("repositories"),
+        }
     }
 
     pub fn folder(&self) -> &Path {

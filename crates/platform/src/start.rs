@@ -30,9 +30,13 @@ const TRIM_EVENTS: Duration = Duration::from_secs(600);
 pub enum StartError {
     #[error("the data folder {path} cannot be used: {source}; choose another with --data-dir")]
     DataFolder { path: PathBuf, source: io::Error },
-    #[error("another c7n-server uses the data folder {0}; stop it first, or choose another folder with --data-dir")]
+    #[error(
+        "another c7n-server uses the data folder {0}; stop it first, or choose another folder with --data-dir"
+    )]
     InUse(PathBuf),
-    #[error("cannot listen on {address}: {source}; choose another address with --listen, or stop what uses it")]
+    #[error(
+        "cannot listen on {address}: {source}; choose another address with --listen, or stop what uses it"
+    )]
     Listen { address: SocketAddr, source: io::Error },
     #[error(transparent)]
     GitHost(#[from] HostError),
@@ -67,11 +71,20 @@ impl Platform {
         let authority = Arc::new(GitAccess::new(store.clone(), repositories, pushed));
         let git_host = Host::new(data.join("git-host"), authority)?;
 
-        let listen = |source| StartError::Listen { address: config.listen, source };
+        let listen = |source| StartError::Listen {
+            address: config.listen,
+            source,
+        };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let http_addr = listener.local_addr().map_err(listen)?;
         let ssh_key = data.join("ssh_host_ed25519_key");
-        let ssh = SshHost::bind(config.ssh_listen, ssh_key, Arc::clone(&git_host), shutdown.clone()).await?;
+        let ssh = SshHost::bind(
+            config.ssh_listen,
+            ssh_key,
+            Arc::clone(&git_host),
+            shutdown.clone(),
+        )
+        .await?;
         let ssh_addr = ssh.local_addr();
         store.announce(addresses(config, http_addr, &ssh));
 
@@ -86,7 +99,15 @@ impl Platform {
         tasks.spawn(ssh.run());
         tasks.spawn(serve(listener, router, shutdown.clone()));
         tasks.spawn(keep_events_few(store.clone(), shutdown.clone()));
-        let platform = Self { http_addr, ssh_addr, store, git_host, tasks, shutdown, _lock: lock };
+        let platform = Self {
+            http_addr,
+            ssh_addr,
+            store,
+            git_host,
+            tasks,
+            shutdown,
+            _lock: lock,
+        };
         Ok((platform, first_run))
     }
 
@@ -132,8 +153,10 @@ fn write_first_run(path: &Path, first_run: &FirstRun, addresses: &Addresses) -> 
         "url": addresses.http,
         "ssh_url": addresses.ssh,
     });
-    write_private(path, &format!("{content:#}\n"))
-        .map_err(|source| FirstRunError::File { path: path.to_owned(), source })
+    write_private(path, &format!("{content:#}\n")).map_err(|source| FirstRunError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// A new password for a user, while the server is stopped.
@@ -160,7 +183,11 @@ fn write_private(path: &Path, content: &str) -> io::Result<()> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&partial)?;
     file.write_all(content.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&partial, path)
@@ -169,8 +196,15 @@ fn write_private(path: &Path, content: &str) -> io::Result<()> {
 /// Makes the folder and holds it: two servers on one database would tell their agents different things.
 fn lock(folder: &Path) -> Result<File, StartError> {
     use std::os::unix::fs::DirBuilderExt;
-    let fail = |source| StartError::DataFolder { path: folder.to_owned(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(fail)?;
+    let fail = |source| StartError::DataFolder {
+        path: folder.to_owned(),
+        source,
+    };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(fail)?;
     std::fs::create_dir_all(folder.join("repositories")).map_err(fail)?;
     let file = File::options()
         .create(true)
@@ -186,11 +220,20 @@ fn lock(folder: &Path) -> Result<File, StartError> {
 }
 
 fn addresses(config: &Config, http: SocketAddr, ssh: &SshHost) -> Addresses {
-    let http = config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(http)));
-    let ssh_url =
-        config.public_ssh_url.clone().unwrap_or_else(|| format!("ssh://git@{}", reachable(ssh.local_addr())));
+    let http = config
+        .public_url
+        .clone()
+        .unwrap_or_else(|| format!("http://{}", reachable(http)));
+    let ssh_url = config
+        .public_ssh_url
+        .clone()
+        .unwrap_or_else(|| format!("ssh://git@{}", reachable(ssh.local_addr())));
     let (host, port) = ssh_host(&ssh_url);
-    Addresses { http, known_hosts: ssh.known_hosts_line(&host, port), ssh: ssh_url }
+    Addresses {
+        http,
+        known_hosts: ssh.known_hosts_line(&host, port),
+        ssh: ssh_url,
+    }
 }
 
 /// "All addresses" is none that one could dial; without a public one this machine is as good a guess as any.
@@ -209,7 +252,9 @@ async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToke
     });
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     // The only error that `serve` could return is one of `accept`, and it handles those itself.
-    let _ = axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+    let _ = axum::serve(listener, service)
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .await;
 }
 
 async fn keep_events_few(store: Store, shutdown: CancellationToken) {

@@ -1,40 +1,61 @@
-//! How a live object is doing, by the rules of kstatus (`sigs.k8s.io/cli-utils`), with one sentence for a person.
+//! How a live object is doing, read from its own status, by the rules of kstatus (`sigs.k8s.io/cli-utils/pkg/kstatus`).
+//!
+//! In comes the object as the API server gives it, `null` when it is not there; out goes one of six words and a sentence. No clock:
+//! where kstatus waits some seconds before it calls a thing failed, the thing is called so at once and recovers by itself.
 
+mod batch;
+mod conditions;
 mod generic;
+mod network;
 mod pod;
 mod storage;
+mod system;
 mod workloads;
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    pub status: HealthStatus,
+    /// For a person; empty when there is nothing to say.
+    pub message: String,
+}
+
+/// From well to bad, so that the health of many is the greatest of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HealthStatus {
     Healthy,
-    Progressing,
-    Degraded,
+    /// Not running because someone said so.
     Suspended,
-    Missing,
+    Progressing,
     Unknown,
+    Missing,
+    Degraded,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
-    pub status: HealthStatus,
-    /// Empty when there is nothing to say.
-    pub message: String,
+impl fmt::Display for HealthStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Healthy => "Healthy",
+            Self::Suspended => "Suspended",
+            Self::Progressing => "Progressing",
+            Self::Unknown => "Unknown",
+            Self::Missing => "Missing",
+            Self::Degraded => "Degraded",
+        })
+    }
 }
 
 impl Health {
     pub fn new(status: HealthStatus, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-        }
+        Self { status, message: message.into() }
     }
 
-    pub fn healthy() -> Self {
+    fn healthy() -> Self {
         Self::new(HealthStatus::Healthy, "")
     }
 
@@ -45,65 +66,51 @@ impl Health {
     fn degraded(message: impl Into<String>) -> Self {
         Self::new(HealthStatus::Degraded, message)
     }
+
+    fn suspended(message: impl Into<String>) -> Self {
+        Self::new(HealthStatus::Suspended, message)
+    }
 }
 
-/// Judges by the object alone; what its children say is folded up elsewhere.
+/// `Value::Null` is [`HealthStatus::Missing`].
 pub fn health(object: &Value) -> Health {
-    if object.pointer("/metadata/deletionTimestamp").is_some() {
-        return Health::progressing("it is being deleted");
+    if object.is_null() {
+        return Health::new(HealthStatus::Missing, "not in the cluster");
     }
-    let group = object["apiVersion"]
-        .as_str()
-        .unwrap_or_default()
-        .split_once('/')
-        .map_or("", |(group, _)| group);
-    let kind = object["kind"].as_str().unwrap_or_default();
+    let (Some(api_version), Some(kind)) = (object["apiVersion"].as_str(), object["kind"].as_str()) else {
+        return Health::new(HealthStatus::Unknown, "has no kind");
+    };
+    if !object["metadata"]["deletionTimestamp"].is_null() {
+        return being_deleted(object);
+    }
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
     match (group, kind) {
         ("apps", "Deployment") => workloads::deployment(object),
         ("apps", "StatefulSet") => workloads::stateful_set(object),
         ("apps", "DaemonSet") => workloads::daemon_set(object),
-        ("apps", "ReplicaSet") => workloads::replica_set(object),
-        ("batch", "Job") => workloads::job(object),
-        ("batch", "CronJob") => workloads::cron_job(object),
+        ("apps", "ReplicaSet") | ("", "ReplicationController") => workloads::replica_set(object),
         ("", "Pod") => pod::pod(object),
+        ("batch", "Job") => batch::job(object),
+        ("batch", "CronJob") => batch::cron_job(object),
+        ("", "Service") => network::service(object),
+        ("networking.k8s.io", "Ingress") => network::ingress(object),
         ("", "PersistentVolumeClaim") => storage::claim(object),
         ("", "PersistentVolume") => storage::volume(object),
-        ("", "Service") => generic::service(object),
-        ("policy", "PodDisruptionBudget") => generic::observed(object).unwrap_or_else(Health::healthy),
-        ("autoscaling", "HorizontalPodAutoscaler") => generic::autoscaler(object),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => generic::definition(object),
-        _ => generic::conditions(object),
+        ("", "Namespace") => system::namespace(object),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => system::definition(object),
+        ("apiregistration.k8s.io", "APIService") => system::api_service(object),
+        ("autoscaling", "HorizontalPodAutoscaler") => system::autoscaler(object),
+        ("policy", "PodDisruptionBudget") => system::disruption_budget(object),
+        _ => generic::generic(object),
     }
 }
 
-/// A number of the status; what a controller leaves out is zero.
-fn number(object: &Value, pointer: &str) -> i64 {
-    object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0)
-}
-
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-}
-
-/// The condition of that type: its status, reason and message.
-fn condition<'a>(object: &'a Value, kind: &str) -> Option<(&'a str, &'a str, &'a str)> {
-    let conditions = object.pointer("/status/conditions")?.as_array()?;
-    let found = conditions.iter().find(|condition| condition["type"] == kind)?;
-    let field = |name: &str| found[name].as_str().unwrap_or_default();
-    Some((field("status"), field("reason"), field("message")))
-}
-
-/// `reason: message`, or what there is of it.
-fn told(reason: &str, message: &str) -> String {
-    match (reason, message) {
-        ("", message) => message.to_owned(),
-        (reason, "") => reason.to_owned(),
-        (reason, message) => format!("{reason}: {message}"),
+fn being_deleted(object: &Value) -> Health {
+    let finalizers: Vec<&str> =
+        object["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if finalizers.is_empty() {
+        Health::progressing("being deleted")
+    } else {
+        Health::progressing(format!("being deleted; waits for {}", finalizers.join(", ")))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,94 +1,131 @@
+//! Pods: the message names the container and the reason, because that is what one looks for.
+
 use serde_json::Value;
 
-use super::{Health, HealthStatus, condition, number, text, told};
+use super::{
+    Health,
+    conditions::{condition, explain, is, number},
+};
 
-/// Waiting reasons that do not pass by themselves.
-const BROKEN: [&str; 8] = [
+/// Waiting for one of these is no matter of time.
+const STUCK: [&str; 10] = [
     "CrashLoopBackOff",
     "ImagePullBackOff",
     "ErrImagePull",
     "ErrImageNeverPull",
     "InvalidImageName",
+    "ImageInspectError",
+    "RegistryUnavailable",
     "CreateContainerConfigError",
     "CreateContainerError",
     "RunContainerError",
 ];
 
 pub(super) fn pod(object: &Value) -> Health {
-    match text(object, "/status/phase") {
-        "Succeeded" => return Health::healthy(),
-        "Failed" => return Health::degraded(why_failed(object)),
-        "Unknown" => return Health::new(HealthStatus::Unknown, "the node of this pod does not answer"),
-        _ => {}
+    let status = &object["status"];
+    match status["phase"].as_str() {
+        Some("Succeeded") => Health::healthy(),
+        Some("Failed") => Health::degraded(failed(object)),
+        Some("Running") => running(object),
+        Some("Pending") => pending(object),
+        Some("Unknown") => Health::new(super::HealthStatus::Unknown, "its node does not answer"),
+        _ => Health::progressing("not yet scheduled"),
     }
-    let containers = || {
-        ["initContainerStatuses", "containerStatuses"]
-            .iter()
-            .filter_map(|list| object["status"][*list].as_array())
-            .flatten()
-    };
-    for container in containers() {
-        let reason = text(container, "/state/waiting/reason");
-        if BROKEN.contains(&reason) {
-            return Health::degraded(broken(container, reason));
+}
+
+fn pending(object: &Value) -> Health {
+    if let Some(stuck) = stuck(object) {
+        return stuck;
+    }
+    match condition(object, "PodScheduled") {
+        Some(scheduled) if scheduled["status"] == "False" && scheduled["reason"] == "Unschedulable" => {
+            Health::degraded(explain(scheduled))
         }
+        Some(scheduled) if scheduled["status"] == "False" => Health::progressing(explain(scheduled)),
+        _ => Health::progressing(waiting(object).unwrap_or_else(|| "starting".to_owned())),
     }
-    if let Some(("False", "Unschedulable", message)) = condition(object, "PodScheduled") {
-        return Health::degraded(told("no node can take it", message));
+}
+
+fn running(object: &Value) -> Health {
+    if let Some(stuck) = stuck(object) {
+        return stuck;
     }
-    if let Some(("True", ..)) = condition(object, "Ready") {
+    if is(object, "Ready", "True") {
         return Health::healthy();
     }
-    let unready = containers()
-        .find(|container| container["ready"] == false && container.pointer("/state/running").is_some());
-    match unready {
-        Some(container) => {
-            Health::progressing(format!("container {} is not ready", text(container, "/name")))
-        }
-        None => Health::progressing(match condition(object, "Ready") {
-            Some((_, reason, message)) => told(reason, message),
-            None => "it has not started yet".to_owned(),
-        }),
+    if let Some(waiting) = waiting(object) {
+        return Health::progressing(waiting);
+    }
+    let unready: Vec<&str> = containers(object)
+        .filter(|container| container["ready"] != true && container["state"]["terminated"].is_null())
+        .filter_map(|container| container["name"].as_str())
+        .collect();
+    match unready.as_slice() {
+        [] => Health::progressing(condition(object, "Ready").map_or_else(|| "not ready".to_owned(), explain)),
+        names => Health::progressing(format!("not ready: container {}", names.join(", "))),
     }
 }
 
-fn broken(container: &Value, reason: &str) -> String {
-    let name = text(container, "/name");
-    match reason {
-        "CrashLoopBackOff" => {
-            let code = container
-                .pointer("/lastState/terminated/exitCode")
-                .and_then(Value::as_i64);
-            let ended = code.map_or_else(String::new, |code| format!(", last with exit code {code}"));
-            format!(
-                "container {name} keeps ending ({reason}): {} restarts{ended}",
-                number(container, "/restartCount")
-            )
+/// A container that will not start as things are, or that has ended badly and is about to be restarted.
+fn stuck(object: &Value) -> Option<Health> {
+    all_containers(object).find_map(|container| {
+        let name = container["name"].as_str().unwrap_or_default();
+        let waiting = &container["state"]["waiting"];
+        let reason = waiting["reason"].as_str().unwrap_or_default();
+        if STUCK.contains(&reason) {
+            let mut text = format!("container {name}: {}", explain(waiting));
+            if let Some(last) = ended(&container["lastState"]["terminated"]) {
+                text.push_str(&format!(" (last ended with {last})"));
+            }
+            return Some(Health::degraded(text));
         }
-        _ => format!(
-            "container {name}: {}",
-            told(reason, text(container, "/state/waiting/message"))
-        ),
+        // Between two crashes, before the back-off shows.
+        let terminated = &container["state"]["terminated"];
+        let failed = number(&terminated["exitCode"]) != 0;
+        failed.then(|| {
+            Health::degraded(format!("container {name}: ended with {}", ended(terminated).unwrap_or_default()))
+        })
+    })
+}
+
+fn waiting(object: &Value) -> Option<String> {
+    all_containers(object).find_map(|container| {
+        let waiting = &container["state"]["waiting"];
+        let reason = waiting["reason"].as_str().filter(|reason| *reason != "PodInitializing")?;
+        Some(format!("container {}: {reason}", container["name"].as_str().unwrap_or_default()))
+    })
+}
+
+fn failed(object: &Value) -> String {
+    let status = &object["status"];
+    let ended = all_containers(object).find_map(|container| {
+        let terminated = &container["state"]["terminated"];
+        (number(&terminated["exitCode"]) != 0).then(|| {
+            let name = container["name"].as_str().unwrap_or_default();
+            format!("container {name}: ended with {}", ended(terminated).unwrap_or_default())
+        })
+    });
+    let own = explain(status);
+    match (own.is_empty(), ended) {
+        (true, Some(ended)) => ended,
+        (true, None) => "failed".to_owned(),
+        (false, _) => own,
     }
 }
 
-fn why_failed(object: &Value) -> String {
-    let pod = told(text(object, "/status/reason"), text(object, "/status/message"));
-    if !pod.is_empty() {
-        return pod;
-    }
-    let ended = object["status"]["containerStatuses"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find_map(|container| {
-            let ended = container.pointer("/state/terminated")?;
-            let code = ended["exitCode"].as_i64().filter(|code| *code != 0)?;
-            Some(format!(
-                "container {} ended with exit code {code} ({})",
-                text(container, "/name"),
-                text(ended, "/reason")
-            ))
-        });
-    ended.unwrap_or_else(|| "the pod has failed".to_owned())
+/// `Error, exit code 1`
+fn ended(terminated: &Value) -> Option<String> {
+    let code = terminated["exitCode"].as_i64()?;
+    Some(match terminated["reason"].as_str() {
+        Some(reason) => format!("{reason}, exit code {code}"),
+        None => format!("exit code {code}"),
+    })
+}
+
+fn containers(object: &Value) -> impl Iterator<Item = &Value> {
+    object["status"]["containerStatuses"].as_array().into_iter().flatten()
+}
+
+fn all_containers(object: &Value) -> impl Iterator<Item = &Value> {
+    object["status"]["initContainerStatuses"].as_array().into_iter().flatten().chain(containers(object))
 }

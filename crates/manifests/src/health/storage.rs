@@ -1,19 +1,26 @@
+//! Volumes and claims.
+
 use serde_json::Value;
 
-use super::{Health, text};
+use super::Health;
 
 pub(super) fn claim(object: &Value) -> Health {
-    match text(object, "/status/phase") {
-        "Bound" => Health::healthy(),
-        "Lost" => Health::degraded("the volume of this claim is lost"),
-        _ => Health::progressing("no volume is bound to this claim yet"),
+    match object["status"]["phase"].as_str() {
+        Some("Bound") => Health::healthy(),
+        Some("Lost") => Health::degraded("its volume is lost"),
+        _ => Health::progressing("waits for a volume"),
     }
 }
 
 pub(super) fn volume(object: &Value) -> Health {
-    match text(object, "/status/phase") {
-        "Failed" => Health::degraded(text(object, "/status/message")),
-        "Pending" => Health::progressing("the volume is not available yet"),
-        _ => Health::healthy(),
+    let status = &object["status"];
+    match status["phase"].as_str() {
+        Some("Available" | "Bound") => Health::healthy(),
+        Some("Released") => Health { message: "released by its claim".to_owned(), ..Health::healthy() },
+        Some("Failed") => {
+            let text = super::conditions::explain(status);
+            Health::degraded(if text.is_empty() { "could not be reclaimed".to_owned() } else { text })
+        }
+        _ => Health::progressing("waits to become available"),
     }
 }

@@ -1,129 +1,144 @@
+//! Controllers of pods: all of them wait until the wanted number of current pods is available.
+
 use serde_json::Value;
 
-use super::generic::observed;
-use super::{Health, HealthStatus, condition, number, text, told};
+use super::{
+    Health,
+    conditions::{condition, explain, is, not_observed, number},
+};
 
 pub(super) fn deployment(object: &Value) -> Health {
-    if let Some(health) = unseen(object) {
-        return health;
+    if let Some(waiting) = unseen(object) {
+        return waiting;
     }
-    if let Some((_, "ProgressDeadlineExceeded", message)) = condition(object, "Progressing") {
-        return Health::degraded(told("ProgressDeadlineExceeded", message));
+    if let Some(progress) = condition(object, "Progressing").filter(|c| c["reason"] == "ProgressDeadlineExceeded") {
+        return Health::degraded(explain(progress));
     }
-    if let Some(("True", reason, message)) = condition(object, "ReplicaFailure") {
-        return Health::degraded(told(reason, message));
+    if let Some(failure) = condition(object, "ReplicaFailure").filter(|c| c["status"] == "True") {
+        return Health::degraded(explain(failure));
     }
-    if object.pointer("/spec/paused") == Some(&Value::Bool(true)) {
-        return Health::new(HealthStatus::Suspended, "the rollout is paused");
+    if object["spec"]["paused"] == true {
+        return Health::suspended("the rollout is paused");
     }
-    let wanted = wanted_replicas(object);
-    let updated = number(object, "/status/updatedReplicas");
-    let total = number(object, "/status/replicas");
-    let available = number(object, "/status/availableReplicas");
+    let wanted = wanted(object);
+    let status = &object["status"];
+    let (total, updated) = (number(&status["replicas"]), number(&status["updatedReplicas"]));
+    let (ready, available) = (number(&status["readyReplicas"]), number(&status["availableReplicas"]));
     if updated < wanted {
-        Health::progressing(format!("{updated} of {wanted} replicas are updated"))
-    } else if total > updated {
-        Health::progressing(format!("{} old replicas are still to end", total - updated))
-    } else if available < wanted {
-        Health::progressing(format!("{available} of {wanted} replicas are available"))
-    } else {
-        Health::healthy()
+        return Health::progressing(format!("{updated} of {wanted} replicas updated"));
     }
+    if total > updated {
+        return Health::progressing(format!("{} old replicas still to end", total - updated));
+    }
+    if ready < wanted {
+        return Health::progressing(format!("{ready} of {wanted} replicas ready"));
+    }
+    if available < wanted {
+        return Health::progressing(format!("{available} of {wanted} replicas available"));
+    }
+    if is(object, "Available", "False") {
+        return Health::progressing("not yet available");
+    }
+    Health::healthy()
 }
 
 pub(super) fn stateful_set(object: &Value) -> Health {
-    if let Some(health) = unseen(object) {
-        return health;
+    if let Some(waiting) = unseen(object) {
+        return waiting;
     }
-    let wanted = wanted_replicas(object);
-    let ready = number(object, "/status/readyReplicas");
+    let wanted = wanted(object);
+    let status = &object["status"];
+    let (total, ready) = (number(&status["replicas"]), number(&status["readyReplicas"]));
+    if total < wanted {
+        return Health::progressing(format!("{total} of {wanted} replicas made"));
+    }
     if ready < wanted {
-        return Health::progressing(format!("{ready} of {wanted} replicas are ready"));
+        return Health::progressing(format!("{ready} of {wanted} replicas ready"));
     }
-    if text(object, "/spec/updateStrategy/type") == "OnDelete" {
+    if total > wanted {
+        return Health::progressing(format!("{} replicas still to end", total - wanted));
+    }
+    let strategy = &object["spec"]["updateStrategy"];
+    if strategy["type"] == "OnDelete" {
         return Health::healthy();
     }
-    let partition = number(object, "/spec/updateStrategy/rollingUpdate/partition");
-    let updated = number(object, "/status/updatedReplicas");
-    if text(object, "/status/currentRevision") != text(object, "/status/updateRevision")
-        && updated < wanted - partition
+    let updated = number(&status["updatedReplicas"]);
+    let partition = number(&strategy["rollingUpdate"]["partition"]);
+    if partition > 0 {
+        let due = (wanted - partition).max(0);
+        return if updated < due {
+            Health::progressing(format!("{updated} of {due} replicas above the partition updated"))
+        } else {
+            Health::healthy()
+        };
+    }
+    let revisions = (status["updateRevision"].as_str(), status["currentRevision"].as_str());
+    if let (Some(update), Some(current)) = revisions
+        && update != current
     {
-        return Health::progressing(format!(
-            "{updated} of {} replicas are updated",
-            wanted - partition
-        ));
+        return Health::progressing(format!("{updated} of {wanted} replicas updated"));
     }
     Health::healthy()
 }
 
 pub(super) fn daemon_set(object: &Value) -> Health {
-    if let Some(health) = unseen(object) {
-        return health;
+    if let Some(waiting) = unseen(object) {
+        return waiting;
     }
-    let wanted = number(object, "/status/desiredNumberScheduled");
-    let ready = number(object, "/status/numberReady");
-    let updated = number(object, "/status/updatedNumberScheduled");
-    if updated < wanted && text(object, "/spec/updateStrategy/type") != "OnDelete" {
-        Health::progressing(format!("{updated} of {wanted} pods are updated"))
-    } else if ready < wanted {
-        Health::progressing(format!("{ready} of {wanted} pods are ready"))
-    } else {
-        Health::healthy()
+    let status = &object["status"];
+    let Some(wanted) = status["desiredNumberScheduled"].as_i64() else {
+        return Health::progressing("not yet scheduled");
+    };
+    let scheduled = number(&status["currentNumberScheduled"]);
+    if scheduled < wanted {
+        return Health::progressing(format!("on {scheduled} of {wanted} nodes"));
     }
+    let updated = number(&status["updatedNumberScheduled"]);
+    if updated < wanted && object["spec"]["updateStrategy"]["type"] != "OnDelete" {
+        return Health::progressing(format!("updated on {updated} of {wanted} nodes"));
+    }
+    let ready = number(&status["numberReady"]);
+    if ready < wanted {
+        return Health::progressing(format!("ready on {ready} of {wanted} nodes"));
+    }
+    let available = number(&status["numberAvailable"]);
+    if available < wanted {
+        return Health::progressing(format!("available on {available} of {wanted} nodes"));
+    }
+    Health::healthy()
 }
 
 pub(super) fn replica_set(object: &Value) -> Health {
-    if let Some(health) = unseen(object) {
-        return health;
+    if let Some(waiting) = unseen(object) {
+        return waiting;
     }
-    if let Some(("True", reason, message)) = condition(object, "ReplicaFailure") {
-        return Health::degraded(told(reason, message));
+    if let Some(failure) = condition(object, "ReplicaFailure").filter(|c| c["status"] == "True") {
+        return Health::degraded(explain(failure));
     }
-    let wanted = wanted_replicas(object);
-    let ready = number(object, "/status/readyReplicas");
+    let wanted = wanted(object);
+    let status = &object["status"];
+    let (total, ready) = (number(&status["replicas"]), number(&status["readyReplicas"]));
+    let available = number(&status["availableReplicas"]);
+    if total > wanted {
+        return Health::progressing(format!("{} replicas still to end", total - wanted));
+    }
     if ready < wanted {
-        Health::progressing(format!("{ready} of {wanted} replicas are ready"))
-    } else {
-        Health::healthy()
+        return Health::progressing(format!("{ready} of {wanted} replicas ready"));
     }
+    if available < wanted {
+        return Health::progressing(format!("{available} of {wanted} replicas available"));
+    }
+    Health::healthy()
 }
 
-pub(super) fn job(object: &Value) -> Health {
-    if let Some(("True", reason, message)) = condition(object, "Failed") {
-        return Health::degraded(told(reason, message));
-    }
-    if let Some(("True", ..)) = condition(object, "Complete") {
-        return Health::healthy();
-    }
-    if object.pointer("/spec/suspend") == Some(&Value::Bool(true)) {
-        return Health::new(HealthStatus::Suspended, "the job is suspended");
-    }
-    let (active, failed) = (number(object, "/status/active"), number(object, "/status/failed"));
-    match failed {
-        0 => Health::progressing(format!("{active} pods are running")),
-        failed => Health::progressing(format!("{active} pods are running, {failed} have failed")),
-    }
-}
-
-pub(super) fn cron_job(object: &Value) -> Health {
-    match object.pointer("/spec/suspend") {
-        Some(Value::Bool(true)) => Health::new(HealthStatus::Suspended, "the schedule is suspended"),
-        _ => Health::healthy(),
-    }
-}
-
-/// Absent means one.
-fn wanted_replicas(object: &Value) -> i64 {
-    object
-        .pointer("/spec/replicas")
-        .and_then(Value::as_i64)
-        .unwrap_or(1)
-}
-
-/// A workload without a status was not looked at by its controller.
+/// These kinds always report `observedGeneration`; without it the controller has not come by at all.
 fn unseen(object: &Value) -> Option<Health> {
-    if object.pointer("/status/observedGeneration").is_none() {
-        return Some(Health::progressing("the controller has not seen it yet"));
-    }
-    observed(object)
+    not_observed(object).or_else(|| {
+        let silent = object["status"]["observedGeneration"].is_null() && !object["metadata"]["generation"].is_null();
+        silent.then(|| Health::progressing("not yet seen by its controller"))
+    })
+}
+
+fn wanted(object: &Value) -> i64 {
+    object["spec"]["replicas"].as_i64().unwrap_or(1)
 }

@@ -109,7 +109,7 @@ pub(super) fn decide(
     let share = usize::from(policy.share_percent);
     let reason = if asked.is_empty() {
         None
-    } else if wanted.is_empty() && held_files.is_empty() {
+    } else if wanted.is_empty() {
         Some(HeldReason::NothingWanted)
     } else if asked.len() >= policy.floor && asked.len() * 100 > share * total {
         Some(HeldReason::LargeShare {

@@ -43,7 +43,11 @@ pub enum Resource<'a> {
     Platform,
     /// A project, with the role that the asking user has in it.
     Project { role: Option<Role> },
-    Environment { role: Option<Role>, id: &'a str, cluster: &'a str },
+    Environment {
+        role: Option<Role>,
+        id: &'a str,
+        cluster: &'a str,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,14 +83,15 @@ pub fn authorize(actor: &Actor, verb: Verb, resource: Resource<'_>) -> Result<()
                 Some(_) => Err(Denial::Needs(needed)),
             }
         }
-        (Actor::Agent { cluster, environment }, Resource::Environment { id, cluster: owner, .. })
-            if cluster == owner && environment.as_deref().is_none_or(|own| own == id) =>
-        {
-            match verb {
-                Verb::See | Verb::Tag => Ok(()),
-                Verb::Push | Verb::Command | Verb::Manage => Err(Denial::Hidden),
-            }
-        }
+        (
+            Actor::Agent { cluster, environment },
+            Resource::Environment {
+                id, cluster: owner, ..
+            },
+        ) if cluster == owner && environment.as_deref().is_none_or(|own| own == id) => match verb {
+            Verb::See | Verb::Tag => Ok(()),
+            Verb::Push | Verb::Command | Verb::Manage => Err(Denial::Hidden),
+        },
         (Actor::Agent { .. }, _) => Err(Denial::Hidden),
     }
 }
@@ -106,11 +111,18 @@ mod tests {
     const VERBS: [Verb; 5] = [Verb::See, Verb::Push, Verb::Command, Verb::Manage, Verb::Tag];
 
     fn user(administrator: bool) -> Actor {
-        Actor::User(Caller { id: "u".into(), username: "ann".into(), administrator })
+        Actor::User(Caller {
+            id: "u".into(),
+            username: "ann".into(),
+            administrator,
+        })
     }
 
     fn may(actor: &Actor, resource: Resource<'_>) -> Vec<Verb> {
-        VERBS.into_iter().filter(|verb| authorize(actor, *verb, resource).is_ok()).collect()
+        VERBS
+            .into_iter()
+            .filter(|verb| authorize(actor, *verb, resource).is_ok())
+            .collect()
     }
 
     #[test]
@@ -133,11 +145,20 @@ mod tests {
 
     #[test]
     fn an_agent_reaches_only_its_own_environments_and_never_pushes() {
-        let agent =
-            |environment: Option<&str>| Actor::Agent { cluster: "c".into(), environment: environment.map(Into::into) };
-        let environment = |id, cluster| Resource::Environment { role: None, id, cluster };
+        let agent = |environment: Option<&str>| Actor::Agent {
+            cluster: "c".into(),
+            environment: environment.map(Into::into),
+        };
+        let environment = |id, cluster| Resource::Environment {
+            role: None,
+            id,
+            cluster,
+        };
         assert_eq!(may(&agent(None), environment("e", "c")), [Verb::See, Verb::Tag]);
-        assert_eq!(may(&agent(Some("e")), environment("e", "c")), [Verb::See, Verb::Tag]);
+        assert_eq!(
+            may(&agent(Some("e")), environment("e", "c")),
+            [Verb::See, Verb::Tag]
+        );
         assert_eq!(may(&agent(Some("other")), environment("e", "c")), []);
         assert_eq!(may(&agent(None), environment("e", "other")), []);
         assert_eq!(may(&agent(None), Resource::Project { role: None }), []);

@@ -41,8 +41,15 @@ pub async fn ensure_administrator(
     }
     let password = tokens::password();
     let issued = tokens::issue();
-    let caller = Caller { id: new_id(), username: USERNAME.to_owned(), administrator: true };
-    let user = UserRow { caller, password_hash: passwords.hash(password.clone()).await? };
+    let caller = Caller {
+        id: new_id(),
+        username: USERNAME.to_owned(),
+        administrator: true,
+    };
+    let user = UserRow {
+        caller,
+        password_hash: passwords.hash(password.clone()).await?,
+    };
     let token = Token {
         id: new_id(),
         name: "first start".to_owned(),
@@ -50,12 +57,17 @@ pub async fn ensure_administrator(
         expires_ms: None,
         last_used_ms: None,
     };
-    let first_run = FirstRun { username: USERNAME.to_owned(), password, token: issued.token };
+    let first_run = FirstRun {
+        username: USERNAME.to_owned(),
+        password,
+        token: issued.token,
+    };
     keep(&first_run)?;
     let mut tx = store.write().await?;
     tx.create_user(&user).await?;
     tx.create_token(&user.caller.id, &token, &issued.hash).await?;
-    tx.audit("platform", "create", &format!("user/{USERNAME}"), None).await?;
+    tx.audit("platform", "create", &format!("user/{USERNAME}"), None)
+        .await?;
     tx.commit().await?;
     Ok(Some(first_run))
 }
@@ -72,7 +84,8 @@ pub async fn reset_password(
     if !tx.set_password(username, &hash).await? {
         return Err(FirstRunError::NoSuchUser(username.to_owned()));
     }
-    tx.audit("platform", "reset-password", &format!("user/{username}"), None).await?;
+    tx.audit("platform", "reset-password", &format!("user/{username}"), None)
+        .await?;
     tx.commit().await?;
     Ok(password)
 }

@@ -20,14 +20,20 @@ pub struct GitAccess {
 
 impl GitAccess {
     pub fn new(store: Store, repositories: Repositories, pushed: Pushed) -> Self {
-        Self { store, repositories, pushed }
+        Self {
+            store,
+            repositories,
+            pushed,
+        }
     }
 
     async fn owner_of_key(&self, fingerprint: &str) -> Result<Option<GitActor>, StoreError> {
         Ok(self.store.key_owner(fingerprint).await?.map(|owner| match owner {
-            KeyOwner::User(caller) => {
-                GitActor { kind: ActorKind::User, id: caller.id, name: format!("user:{}", caller.username) }
-            }
+            KeyOwner::User(caller) => GitActor {
+                kind: ActorKind::User,
+                id: caller.id,
+                name: format!("user:{}", caller.username),
+            },
             KeyOwner::Agent { environment, cluster } => agent(&cluster, Some(&environment)),
         }))
     }
@@ -36,7 +42,11 @@ impl GitAccess {
         let hash = tokens::hash(token);
         if let Some(owner) = self.store.token_owner(&hash).await? {
             let name = format!("user:{}", owner.caller.username);
-            return Ok(Some(GitActor { kind: ActorKind::User, id: owner.caller.id, name }));
+            return Ok(Some(GitActor {
+                kind: ActorKind::User,
+                id: owner.caller.id,
+                name,
+            }));
         }
         let cluster = self.store.cluster_of_credential(&hash).await?;
         Ok(cluster.map(|cluster| agent(&cluster, None)))
@@ -49,8 +59,13 @@ impl GitAccess {
         path: &RepositoryPath,
         wish: Wish,
     ) -> Result<Result<Grant, Refusal>, StoreError> {
-        let found = self.store.environment_of_repository(&path.project, &path.environment).await?;
-        let Some(row) = found else { return Ok(Err(Refusal::Hidden)) };
+        let found = self
+            .store
+            .environment_of_repository(&path.project, &path.environment)
+            .await?;
+        let Some(row) = found else {
+            return Ok(Err(Refusal::Hidden));
+        };
         let (who, user_role, ref_role) = match actor.kind {
             ActorKind::User => match self.store.user_in_project(&actor.id, &row.project_id).await? {
                 Some((caller, role)) => (Actor::User(caller), role, RefRole::User),
@@ -63,7 +78,11 @@ impl GitAccess {
             (Wish::Write, RefRole::User) => Verb::Push,
             (Wish::Write, RefRole::Agent) => Verb::Tag,
         };
-        let resource = Resource::Environment { role: user_role, id: &row.id, cluster: &row.cluster_id };
+        let resource = Resource::Environment {
+            role: user_role,
+            id: &row.id,
+            cluster: &row.cluster_id,
+        };
         Ok(match authorize(&who, verb, resource) {
             Err(Denial::Hidden) => Err(Refusal::Hidden),
             Err(Denial::Needs(_) | Denial::NeedsAdministrator) => Err(Refusal::Stated(
@@ -71,12 +90,14 @@ impl GitAccess {
                  which an owner of the project can give you"
                     .to_owned(),
             )),
-            Ok(()) if row.removal.is_some() && verb == Verb::Push => {
-                Err(Refusal::Stated("this environment is being removed; nothing more can be pushed to it".to_owned()))
-            }
-            Ok(()) => {
-                Ok(Grant { path: self.repositories.path(&row.id), role: ref_role, repository: row.id })
-            }
+            Ok(()) if row.removal.is_some() && verb == Verb::Push => Err(Refusal::Stated(
+                "this environment is being removed; nothing more can be pushed to it".to_owned(),
+            )),
+            Ok(()) => Ok(Grant {
+                path: self.repositories.path(&row.id),
+                role: ref_role,
+                repository: row.id,
+            }),
         })
     }
 }
@@ -97,10 +118,14 @@ impl Authority for GitAccess {
         wish: Wish,
     ) -> BoxFuture<'a, Result<Grant, Refusal>> {
         async move {
-            self.decide(actor, repository, wish).await.unwrap_or_else(|error| {
-                tracing::error!(%error, "the database cannot say who may use a repository");
-                Err(Refusal::Stated("the platform cannot answer at this moment; try again soon".to_owned()))
-            })
+            self.decide(actor, repository, wish)
+                .await
+                .unwrap_or_else(|error| {
+                    tracing::error!(%error, "the database cannot say who may use a repository");
+                    Err(Refusal::Stated(
+                        "the platform cannot answer at this moment; try again soon".to_owned(),
+                    ))
+                })
         }
         .boxed()
     }
@@ -123,11 +148,18 @@ fn unknown(error: StoreError) -> Option<GitActor> {
 // `CLUSTER/ENVIRONMENT` when reached by the key of an environment, `CLUSTER/` by the credential of the cluster.
 fn agent(cluster: &str, environment: Option<&str>) -> GitActor {
     let id = format!("{cluster}/{}", environment.unwrap_or_default());
-    GitActor { kind: ActorKind::Agent, id, name: format!("cluster:{cluster}") }
+    GitActor {
+        kind: ActorKind::Agent,
+        id,
+        name: format!("cluster:{cluster}"),
+    }
 }
 
 fn agent_of(id: &str) -> Actor {
     let (cluster, environment) = id.split_once('/').unwrap_or((id, ""));
     let environment = (!environment.is_empty()).then(|| environment.to_owned());
-    Actor::Agent { cluster: cluster.to_owned(), environment }
+    Actor::Agent {
+        cluster: cluster.to_owned(),
+        environment,
+    }
 }

@@ -70,9 +70,14 @@ impl<K: Hash + Eq + Clone> Failures<K> {
 
     fn count(&mut self, key: K, now: Instant) {
         if self.0.len() >= REMEMBERED && !self.0.contains_key(&key) {
-            self.0.retain(|_, (since, _)| now.saturating_duration_since(*since) < WINDOW);
+            self.0
+                .retain(|_, (since, _)| now.saturating_duration_since(*since) < WINDOW);
             while self.0.len() >= REMEMBERED {
-                let Some(oldest) = self.0.iter().min_by_key(|(_, (since, _))| *since).map(|(k, _)| k.clone())
+                let Some(oldest) = self
+                    .0
+                    .iter()
+                    .min_by_key(|(_, (since, _))| *since)
+                    .map(|(k, _)| k.clone())
                 else {
                     break;
                 };

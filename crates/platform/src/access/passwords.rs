@@ -29,7 +29,10 @@ pub struct Passwords {
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { permits: Arc::new(Semaphore::new(AT_ONCE)), nobody: Arc::default() }
+        Self {
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
+            nobody: Arc::default(),
+        }
     }
 }
 
@@ -50,8 +53,11 @@ impl Passwords {
                     None => nobody.get_or_init(|| hash("nobody").unwrap_or_default()).clone(),
                 },
             };
-            let same = PasswordHash::new(&stored)
-                .is_ok_and(|stored| Argon2::default().verify_password(password.as_bytes(), &stored).is_ok());
+            let same = PasswordHash::new(&stored).is_ok_and(|stored| {
+                Argon2::default()
+                    .verify_password(password.as_bytes(), &stored)
+                    .is_ok()
+            });
             known && same
         })
         .await
@@ -90,7 +96,12 @@ mod tests {
         let passwords = Passwords::default();
         let stored = passwords.hash("correct horse".into()).await.unwrap();
         assert!(stored.starts_with("$argon2id$"));
-        assert!(passwords.verify("correct horse".into(), Some(stored.clone())).await.unwrap());
+        assert!(
+            passwords
+                .verify("correct horse".into(), Some(stored.clone()))
+                .await
+                .unwrap()
+        );
         assert!(!passwords.verify("battery".into(), Some(stored)).await.unwrap());
         assert!(!passwords.verify("nobody".into(), None).await.unwrap());
     }

@@ -48,7 +48,10 @@ pub fn parse(line: &str) -> Result<PublicKey, PublicKeyError> {
         return Err(PublicKeyError::Kind(kind.chars().take(40).collect()));
     }
     let fingerprint = format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(&bytes)));
-    Ok(PublicKey { line: format!("{kind} {blob}"), fingerprint })
+    Ok(PublicKey {
+        line: format!("{kind} {blob}"),
+        fingerprint,
+    })
 }
 
 #[cfg(test)]
@@ -62,13 +65,28 @@ mod tests {
     #[test]
     fn the_fingerprint_is_the_one_that_ssh_keygen_prints() {
         let key = parse(&format!("{LINE} ann@laptop\n")).unwrap();
-        assert_eq!(key, PublicKey { line: LINE.into(), fingerprint: FINGERPRINT.into() });
+        assert_eq!(
+            key,
+            PublicKey {
+                line: LINE.into(),
+                fingerprint: FINGERPRINT.into()
+            }
+        );
     }
 
     #[test]
     fn what_is_no_key_is_refused_with_a_reason() {
-        assert_eq!(parse("-----BEGIN OPENSSH PRIVATE KEY-----"), Err(PublicKeyError::Private));
-        for bad in ["", "ssh-ed25519", "ssh-ed25519 !!!", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAA", &LINE[..30]] {
+        assert_eq!(
+            parse("-----BEGIN OPENSSH PRIVATE KEY-----"),
+            Err(PublicKeyError::Private)
+        );
+        for bad in [
+            "",
+            "ssh-ed25519",
+            "ssh-ed25519 !!!",
+            "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAA",
+            &LINE[..30],
+        ] {
             assert_eq!(parse(bad), Err(PublicKeyError::Malformed), "{bad}");
         }
         let rsa = format!("ssh-rsa {}", STANDARD.encode(b"\0\0\0\x07ssh-rsa\0\0\0\x03abc"));

@@ -15,7 +15,10 @@ pub struct Issued {
 
 pub fn issue() -> Issued {
     let token = format!("{PREFIX}{}", random::<32>());
-    Issued { hash: hash(&token), token }
+    Issued {
+        hash: hash(&token),
+        token,
+    }
 }
 
 /// A password for the first administrator: 144 random bits.
@@ -26,10 +29,12 @@ pub fn password() -> String {
 /// What the database knows a token by. Plain SHA-256 is enough for 256 random bits, and cheap on every request.
 pub fn hash(token: &str) -> String {
     use std::fmt::Write;
-    Sha256::digest(token.as_bytes()).iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Sha256::digest(token.as_bytes())
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 fn random<const N: usize>() -> String {

@@ -32,7 +32,10 @@ impl SignedIn {
     }
 
     pub fn viewer(&self) -> Viewer {
-        Viewer { user: self.caller.id.clone(), administrator: self.caller.administrator }
+        Viewer {
+            user: self.caller.id.clone(),
+            administrator: self.caller.administrator,
+        }
     }
 }
 
@@ -48,18 +51,29 @@ pub(super) async fn authenticate(State(api): State<Api>, mut request: Request, n
 
 async fn signed_in(api: &Api, headers: &HeaderMap) -> Result<SignedIn, Failure> {
     let token_hash = tokens::hash(bearer(headers).ok_or_else(Failure::unauthorized)?);
-    let owner = api.store().token_owner(&token_hash).await?.ok_or_else(Failure::unauthorized)?;
+    let owner = api
+        .store()
+        .token_owner(&token_hash)
+        .await?
+        .ok_or_else(Failure::unauthorized)?;
     if owner.worth_touching
         && let Err(error) = api.store().touch_token(&owner.token_id).await
     {
         // When a token was last used is good to know, and no reason to turn anybody away.
         tracing::warn!(%error, "the use of a token was not recorded");
     }
-    Ok(SignedIn { caller: owner.caller, token_hash })
+    Ok(SignedIn {
+        caller: owner.caller,
+        token_hash,
+    })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
@@ -70,9 +84,9 @@ pub(super) async fn finish_what_was_begun(State(api): State<Api>, request: Reque
         tokio::time::timeout(DEADLINE, next.run(request)).await
     } else {
         let task = api.inner.tasks.spawn(async move { next.run(request).await });
-        tokio::time::timeout(DEADLINE, task).await.map(|done| {
-            done.unwrap_or_else(|broken| Failure::internal(&broken).into_response())
-        })
+        tokio::time::timeout(DEADLINE, task)
+            .await
+            .map(|done| done.unwrap_or_else(|broken| Failure::internal(&broken).into_response()))
     };
     answer.unwrap_or_else(|_| {
         let next = "look whether it was done, then try again";

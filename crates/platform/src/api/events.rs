@@ -62,20 +62,40 @@ async fn stream_events(
     let filter = filter(&api, &who, &wanted).await?;
     let permit = api.inner.streams.clone().try_acquire_owned().map_err(|_| {
         let next = "close a stream, or try again soon";
-        Failure::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many streams are open", next).retry_after(10)
+        Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "too many streams are open",
+            next,
+        )
+        .retry_after(10)
     })?;
     let newest = api.store().watch_events();
-    let since = last_event_id(&headers).or(wanted.since).unwrap_or_else(|| *newest.borrow());
-    let reader =
-        Reader { api, who, filter, newest, seen: since, greeted: false, waiting: VecDeque::new(), _permit: permit };
+    let since = last_event_id(&headers)
+        .or(wanted.since)
+        .unwrap_or_else(|| *newest.borrow());
+    let reader = Reader {
+        api,
+        who,
+        filter,
+        newest,
+        seen: since,
+        greeted: false,
+        waiting: VecDeque::new(),
+        _permit: permit,
+    };
     let events = stream::unfold(reader, |mut reader| async move {
         let event = reader.next().await?;
         Some((Ok::<_, Infallible>(event), reader))
     });
-    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response();
+    let mut response = Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(HEARTBEAT))
+        .into_response();
     // nginx would otherwise hold events back until its buffer is full.
     let buffering = HeaderName::from_static("x-accel-buffering");
-    response.headers_mut().insert(buffering, HeaderValue::from_static("no"));
+    response
+        .headers_mut()
+        .insert(buffering, HeaderValue::from_static("no"));
     Ok(response)
 }
 
@@ -84,11 +104,17 @@ async fn filter(api: &Api, who: &SignedIn, wanted: &Wanted) -> Result<EventFilte
         (None, None) => Ok(EventFilter::default()),
         (Some(project), None) => {
             let project = api.project(who, Verb::See, project).await?;
-            Ok(EventFilter { project: Some(project.id), environment: None })
+            Ok(EventFilter {
+                project: Some(project.id),
+                environment: None,
+            })
         }
         (Some(project), Some(environment)) => {
             let (project, environment) = api.environment(who, Verb::See, (project, environment)).await?;
-            Ok(EventFilter { project: Some(project.id), environment: Some(environment.id) })
+            Ok(EventFilter {
+                project: Some(project.id),
+                environment: Some(environment.id),
+            })
         }
         (None, Some(_)) => Err(Failure::invalid("`environment` needs `project`", "give both")),
     }
@@ -144,17 +170,30 @@ impl Reader {
         }
         // Taken before the rows are read: what is newer than this is read the next time.
         let newest = *self.newest.borrow_and_update();
-        let rows = store.events_after(self.seen, &viewer, &self.filter, BATCH).await?;
+        let rows = store
+            .events_after(self.seen, &viewer, &self.filter, BATCH)
+            .await?;
         let all = rows.len() < BATCH as usize;
-        self.seen = rows.last().map_or(self.seen, |row| row.id).max(if all { newest } else { 0 });
+        self.seen = rows
+            .last()
+            .map_or(self.seen, |row| row.id)
+            .max(if all { newest } else { 0 });
         self.waiting = rows.into();
         Ok(None)
     }
 
     /// Who they are by now: a token may have been revoked, a user may have lost their rights.
     async fn viewer(&self) -> Result<Viewer, End> {
-        let owner = self.api.store().token_owner(&self.who.token_hash).await?.ok_or(End::Token)?;
-        Ok(Viewer { user: owner.caller.id, administrator: owner.caller.administrator })
+        let owner = self
+            .api
+            .store()
+            .token_owner(&self.who.token_hash)
+            .await?
+            .ok_or(End::Token)?;
+        Ok(Viewer {
+            user: owner.caller.id,
+            administrator: owner.caller.administrator,
+        })
     }
 
     async fn wait(&mut self) -> Option<()> {
@@ -221,8 +260,13 @@ mod tests {
                 change: serde_json::to_string(&change).unwrap(),
             };
             let read: c7n_api::Event = serde_json::from_str(&data(&row)).unwrap();
-            let meant =
-                c7n_api::Event { id: 7, project: Some("p".into()), environment: None, time_ms: 9, change };
+            let meant = c7n_api::Event {
+                id: 7,
+                project: Some("p".into()),
+                environment: None,
+                time_ms: 9,
+                change,
+            };
             assert_eq!(read, meant);
         }
     }

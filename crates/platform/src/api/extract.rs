@@ -5,8 +5,8 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 
-use super::authenticate::SignedIn;
 use super::Failure;
+use super::authenticate::SignedIn;
 
 #[derive(FromRequest)]
 #[from_request(via(axum::Json), rejection(Failure))]
@@ -22,7 +22,8 @@ pub(super) struct Named<T>(pub T);
 
 impl From<JsonRejection> for Failure {
     fn from(rejection: JsonRejection) -> Self {
-        let next = "send JSON with `Content-Type: application/json`, as GET /api/v1/openapi.json describes it";
+        let next =
+            "send JSON with `Content-Type: application/json`, as GET /api/v1/openapi.json describes it";
         let status = match rejection.status() {
             StatusCode::UNPROCESSABLE_ENTITY => StatusCode::UNPROCESSABLE_ENTITY,
             other => other,
@@ -49,7 +50,12 @@ impl From<QueryRejection> for Failure {
 impl From<PathRejection> for Failure {
     fn from(_: PathRejection) -> Self {
         let next = "GET /api/v1/openapi.json lists all addresses";
-        Failure::new(StatusCode::BAD_REQUEST, "bad-path", "the address cannot be read", next)
+        Failure::new(
+            StatusCode::BAD_REQUEST,
+            "bad-path",
+            "the address cannot be read",
+            next,
+        )
     }
 }
 
@@ -58,6 +64,10 @@ impl<S: Send + Sync> FromRequestParts<S> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         // Missing only where an operation was wired outside of `authenticate`: then it stays closed.
-        parts.extensions.get::<SignedIn>().cloned().ok_or_else(Failure::unauthorized)
+        parts
+            .extensions
+            .get::<SignedIn>()
+            .cloned()
+            .ok_or_else(Failure::unauthorized)
     }
 }

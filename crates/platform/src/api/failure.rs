@@ -21,7 +21,15 @@ pub struct Failure {
 impl Failure {
     pub fn new(status: StatusCode, code: &str, title: impl Into<String>, next: impl Into<String>) -> Self {
         let (status, code) = (status.as_u16(), code.to_owned());
-        Self { problem: Problem { code, status, title: title.into(), next: next.into() }, retry_after: None }
+        Self {
+            problem: Problem {
+                code,
+                status,
+                title: title.into(),
+                next: next.into(),
+            },
+            retry_after: None,
+        }
     }
 
     pub fn retry_after(mut self, seconds: u64) -> Self {
@@ -32,13 +40,23 @@ impl Failure {
     /// One and the same for a token that is missing, wrong, expired or revoked.
     pub fn unauthorized() -> Self {
         let next = "sign in (POST /api/v1/login) and send the token as `Authorization: Bearer TOKEN`";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "this needs a valid token", next)
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "this needs a valid token",
+            next,
+        )
     }
 
     /// One and the same for what is not there and for what the caller may not see.
     pub fn not_found(what: &str) -> Self {
         let next = "check the name, and that you are a member of the project";
-        Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no such {what}"), next)
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            format!("there is no such {what}"),
+            next,
+        )
     }
 
     pub fn invalid(title: impl Into<String>, next: impl Into<String>) -> Self {
@@ -57,9 +75,10 @@ impl Failure {
                 format!("this needs the role {} in the project", word(role)),
                 "ask an owner of the project for it",
             ),
-            Denial::NeedsAdministrator => {
-                ("only administrators may do this".to_owned(), "ask an administrator of the platform")
-            }
+            Denial::NeedsAdministrator => (
+                "only administrators may do this".to_owned(),
+                "ask an administrator of the platform",
+            ),
         };
         Self::new(StatusCode::FORBIDDEN, "forbidden", title, next)
     }
@@ -67,11 +86,13 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self.problem)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -85,9 +106,12 @@ impl IntoResponse for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Exists(what) => {
-                Self::new(StatusCode::CONFLICT, "exists", format!("{what} is there already"), "choose another")
-            }
+            StoreError::Exists(what) => Self::new(
+                StatusCode::CONFLICT,
+                "exists",
+                format!("{what} is there already"),
+                "choose another",
+            ),
             StoreError::Busy => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "busy",
@@ -135,7 +159,10 @@ impl From<NameError> for Failure {
 
 impl From<PublicKeyError> for Failure {
     fn from(error: PublicKeyError) -> Self {
-        Self::invalid(error.to_string(), "send the content of a file such as `~/.ssh/id_ed25519.pub`")
+        Self::invalid(
+            error.to_string(),
+            "send the content of a file such as `~/.ssh/id_ed25519.pub`",
+        )
     }
 }
 

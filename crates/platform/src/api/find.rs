@@ -1,6 +1,6 @@
 //! From the names in an address to what they name, with the caller's right to it.
 
-use c7n_api::{Cluster, Environment, Project, Role};
+use c7n_api::{Cluster, Environment, Project};
 
 use super::authenticate::SignedIn;
 use super::{Api, Failure};
@@ -13,20 +13,11 @@ impl Api {
         verb: Verb,
         project: &str,
     ) -> Result<Project, Failure> {
-        Ok(self.project_and_role(who, verb, project).await?.0)
-    }
-
-    async fn project_and_role(
-        &self,
-        who: &SignedIn,
-        verb: Verb,
-        project: &str,
-    ) -> Result<(Project, Option<Role>), Failure> {
         let found = self.store().project(&who.viewer(), project).await?;
         let found = found.ok_or_else(|| Failure::not_found("project"))?;
         authorize(&who.actor(), verb, Resource::Project { role: found.role })
             .map_err(|denial| Failure::denied(denial, "project"))?;
-        Ok((found.project, found.role))
+        Ok(found.project)
     }
 
     pub(super) async fn cluster(
@@ -46,13 +37,10 @@ impl Api {
         verb: Verb,
         (project, environment): (&str, &str),
     ) -> Result<(Project, Environment), Failure> {
-        let (project, role) = self.project_and_role(who, Verb::See, project).await?;
-        let found = self.store().environment(&project.id, environment).await?;
-        let found = found.ok_or_else(|| Failure::not_found("environment"))?;
         // Users have the rights of the project in all its environments.
-        authorize(&who.actor(), verb, Resource::Project { role })
-            .map_err(|denial| Failure::denied(denial, "environment"))?;
-        Ok((project, found))
+        let project = self.project(who, verb, project).await?;
+        let found = self.store().environment(&project.id, environment).await?;
+        Ok((project, found.ok_or_else(|| Failure::not_found("environment"))?))
     }
 
     /// For what belongs to the platform and not to a project.

@@ -8,7 +8,9 @@ use axum::routing::get;
 use super::Api;
 
 pub(super) fn router() -> Router<Api> {
-    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready))
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
 }
 
 async fn ready(State(api): State<Api>) -> (StatusCode, &'static str) {

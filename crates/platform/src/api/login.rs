@@ -38,12 +38,20 @@ async fn login(
     Body(login): Body<Login>,
 ) -> Result<Json<IssuedToken>, Failure> {
     let username: String = login.username.chars().take(64).collect();
-    api.inner.login_limit.attempt(&username, source.ip(), Instant::now()).map_err(|wait| {
-        let seconds = wait.as_secs() + 1;
-        let next = format!("wait {seconds} seconds, or use a token that you have");
-        Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "too many attempts to sign in", next)
+    api.inner
+        .login_limit
+        .attempt(&username, source.ip(), Instant::now())
+        .map_err(|wait| {
+            let seconds = wait.as_secs() + 1;
+            let next = format!("wait {seconds} seconds, or use a token that you have");
+            Failure::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-attempts",
+                "too many attempts to sign in",
+                next,
+            )
             .retry_after(seconds)
-    })?;
+        })?;
     let user = api.store().user_by_name(&login.username).await?;
     let stored = user.as_ref().map(|user| user.password_hash.clone());
     let right = api.inner.passwords.verify(login.password, stored).await?;
@@ -57,14 +65,34 @@ async fn login(
     };
     api.inner.login_limit.succeeded(&username, source.ip());
     let issued = tokens::issue();
-    let name = login.token_name.unwrap_or_else(|| "sign-in".to_owned()).chars().take(100).collect();
+    let name = login
+        .token_name
+        .unwrap_or_else(|| "sign-in".to_owned())
+        .chars()
+        .take(100)
+        .collect();
     let now = now_ms();
-    let token =
-        Token { id: new_id(), name, created_ms: now, expires_ms: Some(now + VALID_MS), last_used_ms: None };
+    let token = Token {
+        id: new_id(),
+        name,
+        created_ms: now,
+        expires_ms: Some(now + VALID_MS),
+        last_used_ms: None,
+    };
     let mut tx = api.store().write().await?;
     super::me::limit_tokens(&mut tx, &user.caller.id).await?;
     tx.create_token(&user.caller.id, &token, &issued.hash).await?;
-    tx.audit(&format!("user:{}", user.caller.username), "sign-in", &format!("token/{}", token.id), None).await?;
+    tx.audit(
+        &format!("user:{}", user.caller.username),
+        "sign-in",
+        &format!("token/{}", token.id),
+        None,
+    )
+    .await?;
     tx.commit().await?;
-    Ok(Json(IssuedToken { token: issued.token, name: token.name, expires_ms: token.expires_ms }))
+    Ok(Json(IssuedToken {
+        token: issued.token,
+        name: token.name,
+        expires_ms: token.expires_ms,
+    }))
 }

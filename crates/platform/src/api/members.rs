@@ -14,7 +14,9 @@ use crate::access::Verb;
 use crate::store::{Tx, word};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list_members)).routes(routes!(put_member, remove_member))
+    OpenApiRouter::new()
+        .routes(routes!(list_members))
+        .routes(routes!(put_member, remove_member))
 }
 
 /// List the members of a project.
@@ -56,7 +58,10 @@ async fn put_member(
     let what = format!("member/{username}/{}", word(new.role));
     tx.audit(&who.name(), "put", &what, Some(&project.id)).await?;
     tx.commit().await?;
-    Ok(Json(Member { username, role: new.role }))
+    Ok(Json(Member {
+        username,
+        role: new.role,
+    }))
 }
 
 /// Take somebody out of a project.
@@ -80,7 +85,13 @@ async fn remove_member(
         return Err(Failure::not_found("member"));
     }
     keep_an_owner(&mut tx, &project.id, owners).await?;
-    tx.audit(&who.name(), "delete", &format!("member/{username}"), Some(&project.id)).await?;
+    tx.audit(
+        &who.name(),
+        "delete",
+        &format!("member/{username}"),
+        Some(&project.id),
+    )
+    .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -89,7 +100,10 @@ async fn remove_member(
 async fn keep_an_owner(tx: &mut Tx, project: &str, before: i64) -> Result<(), Failure> {
     if before > 0 && tx.owners(project).await? == 0 {
         let next = format!("give somebody else the role {} first", word(Role::Owner));
-        return Err(Failure::conflict("the project would be left without an owner", next));
+        return Err(Failure::conflict(
+            "the project would be left without an owner",
+            next,
+        ));
     }
     Ok(())
 }

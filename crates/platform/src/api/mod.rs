@@ -93,7 +93,9 @@ impl Api {
             tasks,
             shutdown,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     fn store(&self) -> &Store {
@@ -108,9 +110,14 @@ pub fn router(api: Api) -> Router {
     let closed = closed
         .fallback(failure::no_such_operation)
         .method_not_allowed_fallback(failure::no_such_method)
-        .layer(from_fn_with_state(api.clone(), authenticate::finish_what_was_begun))
+        .layer(from_fn_with_state(
+            api.clone(),
+            authenticate::finish_what_was_begun,
+        ))
         .layer(from_fn_with_state(api.clone(), authenticate::authenticate));
-    let versioned = Router::new().merge(open).fallback_service(closed.with_state(api.clone()));
+    let versioned = Router::new()
+        .merge(open)
+        .fallback_service(closed.with_state(api.clone()));
     Router::new()
         .nest("/api/v1", versioned)
         .merge(health::router())
@@ -129,7 +136,9 @@ pub fn router(api: Api) -> Router {
 
 /// What needs no token.
 fn open_operations() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().merge(login::routes()).merge(openapi::routes())
+    OpenApiRouter::new()
+        .merge(login::routes())
+        .merge(openapi::routes())
 }
 
 /// What needs one.
@@ -146,7 +155,10 @@ fn closed_operations() -> OpenApiRouter<Api> {
 }
 
 /// One line per request at level debug; the path holds no secret, the headers and bodies may.
-async fn log_request(request: axum::extract::Request, next: axum::middleware::Next) -> axum::response::Response {
+async fn log_request(
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> axum::response::Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let began = std::time::Instant::now();
     let response = next.run(request).await;

@@ -23,8 +23,9 @@ async fn openapi() -> Json<OpenApi> {
 pub fn document() -> OpenApi {
     let mut closed = closed_operations().to_openapi();
     for item in closed.paths.paths.values_mut() {
-        let operations =
-            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten();
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete]
+            .into_iter()
+            .flatten();
         for operation in operations {
             operation.security = Some(vec![SecurityRequirement::new(TOKEN, Vec::<String>::new())]);
         }

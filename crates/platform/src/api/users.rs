@@ -47,15 +47,29 @@ async fn create(
     api.platform(&who, Verb::Manage)?;
     names::username(&new.username)?;
     if !(SHORTEST_PASSWORD..=LONGEST_PASSWORD).contains(&new.password.len()) {
-        let title = format!("the password is shorter than {SHORTEST_PASSWORD} or longer than {LONGEST_PASSWORD}");
+        let title =
+            format!("the password is shorter than {SHORTEST_PASSWORD} or longer than {LONGEST_PASSWORD}");
         return Err(Failure::invalid(title, "choose another password"));
     }
-    let caller = Caller { id: new_id(), username: new.username, administrator: new.administrator };
+    let caller = Caller {
+        id: new_id(),
+        username: new.username,
+        administrator: new.administrator,
+    };
     let password_hash = api.inner.passwords.hash(new.password).await?;
-    let user = UserRow { caller, password_hash };
+    let user = UserRow {
+        caller,
+        password_hash,
+    };
     let mut tx = api.store().write().await?;
     tx.create_user(&user).await?;
-    tx.audit(&who.name(), "create", &format!("user/{}", user.caller.username), None).await?;
+    tx.audit(
+        &who.name(),
+        "create",
+        &format!("user/{}", user.caller.username),
+        None,
+    )
+    .await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(user.caller)))
 }

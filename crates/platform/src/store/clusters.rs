@@ -18,7 +18,11 @@ impl Store {
     /// By id or name, in the project of this id.
     pub async fn cluster(&self, project: &str, name: &str) -> Result<Option<Cluster>, StoreError> {
         let sql = const_sql(VIEW, "WHERE c.project_id = $1 AND (c.id = $2 OR c.name = $2)");
-        let row = sqlx::query(sql).bind(project).bind(name).fetch_optional(self.readers()).await?;
+        let row = sqlx::query(sql)
+            .bind(project)
+            .bind(name)
+            .fetch_optional(self.readers())
+            .await?;
         row.as_ref().map(cluster).transpose()
     }
 
@@ -49,10 +53,12 @@ impl Tx {
     }
 
     pub async fn cluster_environments(&mut self, cluster: &str) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar("SELECT COUNT(*) FROM environments WHERE cluster_id = $1")
-            .bind(cluster)
-            .fetch_one(self.connection())
-            .await?)
+        Ok(
+            sqlx::query_scalar("SELECT COUNT(*) FROM environments WHERE cluster_id = $1")
+                .bind(cluster)
+                .fetch_one(self.connection())
+                .await?,
+        )
     }
 
     pub async fn delete_cluster(&mut self, cluster: &str) -> Result<(), StoreError> {
@@ -62,7 +68,14 @@ impl Tx {
                 .fetch_optional(self.connection())
                 .await?;
         let Some(project) = project else { return Ok(()) };
-        self.event(Some(&project), None, &EventChange::ClusterDeleted { id: cluster.to_owned() }).await
+        self.event(
+            Some(&project),
+            None,
+            &EventChange::ClusterDeleted {
+                id: cluster.to_owned(),
+            },
+        )
+        .await
     }
 
     /// A new activation token; the ones before it no longer work.
@@ -96,8 +109,12 @@ pub(super) async fn view(
     connection: &mut SqliteConnection,
     id: &str,
 ) -> Result<Option<(String, Cluster)>, StoreError> {
-    let row = sqlx::query(const_sql(VIEW, "WHERE c.id = $1")).bind(id).fetch_optional(connection).await?;
-    row.map(|row| Ok((row.try_get("project_id")?, cluster(&row)?))).transpose()
+    let row = sqlx::query(const_sql(VIEW, "WHERE c.id = $1"))
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| Ok((row.try_get("project_id")?, cluster(&row)?)))
+        .transpose()
 }
 
 fn cluster(row: &SqliteRow) -> Result<Cluster, StoreError> {

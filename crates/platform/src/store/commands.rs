@@ -64,11 +64,13 @@ impl Tx {
 
     /// Pending commands of an environment; there is a limit, so that nobody can fill an agent's queue.
     pub async fn pending_commands(&mut self, environment: &str) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar("SELECT COUNT(*) FROM commands WHERE environment_id = $1 AND state = $2")
-            .bind(environment)
-            .bind(word(CommandState::Pending))
-            .fetch_one(self.connection())
-            .await?)
+        Ok(
+            sqlx::query_scalar("SELECT COUNT(*) FROM commands WHERE environment_id = $1 AND state = $2")
+                .bind(environment)
+                .bind(word(CommandState::Pending))
+                .fetch_one(self.connection())
+                .await?,
+        )
     }
 
     /// Appends the command as it is now, without its result: that can be big, and is fetched by who asked for it.
@@ -81,9 +83,17 @@ impl Tx {
         .await?;
         let Some(row) = row else { return Ok(()) };
         let project: String = row.try_get("project_id")?;
-        let command = Command { result: None, ..command(&row)? };
+        let command = Command {
+            result: None,
+            ..command(&row)?
+        };
         let environment = command.environment.clone();
-        self.event(Some(&project), Some(&environment), &EventChange::Command(Box::new(command))).await
+        self.event(
+            Some(&project),
+            Some(&environment),
+            &EventChange::Command(Box::new(command)),
+        )
+        .await
     }
 }
 

@@ -48,7 +48,9 @@ impl Removal {
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::KeepNamespace, Self::DeleteNamespace].into_iter().find(|r| r.as_str() == text)
+        [Self::KeepNamespace, Self::DeleteNamespace]
+            .into_iter()
+            .find(|r| r.as_str() == text)
     }
 }
 
@@ -78,12 +80,13 @@ impl Store {
 
     /// By id or name, in the project of this id.
     pub async fn environment(&self, project: &str, name: &str) -> Result<Option<Environment>, StoreError> {
-        let id: Option<String> =
-            sqlx::query_scalar("SELECT id FROM environments WHERE project_id = $1 AND (id = $2 OR name = $2)")
-                .bind(project)
-                .bind(name)
-                .fetch_optional(self.readers())
-                .await?;
+        let id: Option<String> = sqlx::query_scalar(
+            "SELECT id FROM environments WHERE project_id = $1 AND (id = $2 OR name = $2)",
+        )
+        .bind(project)
+        .bind(name)
+        .fetch_optional(self.readers())
+        .await?;
         let Some(id) = id else { return Ok(None) };
         let mut connection = self.readers().acquire().await?;
         let found = view(&mut connection, &self.addresses(), &id).await?;
@@ -115,7 +118,9 @@ impl Store {
 
     /// The ids of all environments that have a repository.
     pub async fn environment_ids(&self) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar("SELECT id FROM environments ORDER BY id").fetch_all(self.readers()).await?)
+        Ok(sqlx::query_scalar("SELECT id FROM environments ORDER BY id")
+            .fetch_all(self.readers())
+            .await?)
     }
 }
 
@@ -127,7 +132,10 @@ fn environment_row(row: &SqliteRow) -> Result<EnvironmentRow, StoreError> {
         id: row.try_get("id")?,
         project_id: row.try_get("project_id")?,
         cluster_id: row.try_get("cluster_id")?,
-        removal: row.try_get::<Option<String>, _>("removal")?.as_deref().and_then(Removal::parse),
+        removal: row
+            .try_get::<Option<String>, _>("removal")?
+            .as_deref()
+            .and_then(Removal::parse),
     })
 }
 
@@ -140,7 +148,9 @@ impl Tx {
                 .fetch_optional(self.connection())
                 .await?;
         if taken.is_some() {
-            return Err(StoreError::Exists("an environment with this namespace on this cluster"));
+            return Err(StoreError::Exists(
+                "an environment with this namespace on this cluster",
+            ));
         }
         sqlx::query(
             "INSERT INTO environments (id, project_id, cluster_id, name, namespace, branch, phase, created_ms) \
@@ -193,7 +203,9 @@ impl Tx {
                 .fetch_optional(self.connection())
                 .await?;
         let Some(project) = project else { return Ok(()) };
-        let gone = EventChange::EnvironmentDeleted { id: environment.to_owned() };
+        let gone = EventChange::EnvironmentDeleted {
+            id: environment.to_owned(),
+        };
         self.event(Some(&project), Some(environment), &gone).await
     }
 
@@ -203,7 +215,9 @@ impl Tx {
             .bind(environment)
             .fetch_optional(self.connection())
             .await?;
-        let Some(held) = held.flatten() else { return Ok(false) };
+        let Some(held) = held.flatten() else {
+            return Ok(false);
+        };
         let held: c7n_api::HeldDeletions = from_json("held", &held)?;
         if held.commit != commit {
             return Ok(false);
@@ -225,16 +239,24 @@ pub(super) async fn view(
     addresses: &Addresses,
     id: &str,
 ) -> Result<Option<(String, Environment)>, StoreError> {
-    let row =
-        sqlx::query(const_sql(VIEW, "WHERE e.id = $1")).bind(id).fetch_optional(&mut *connection).await?;
+    let row = sqlx::query(const_sql(VIEW, "WHERE e.id = $1"))
+        .bind(id)
+        .fetch_optional(&mut *connection)
+        .await?;
     let Some(row) = row else { return Ok(None) };
-    let sql = const_sql(HEALTH, "WHERE environment_id = $1 GROUP BY environment_id, health");
+    let sql = const_sql(
+        HEALTH,
+        "WHERE environment_id = $1 GROUP BY environment_id, health",
+    );
     let counts = sqlx::query(sql).bind(id).fetch_all(&mut *connection).await?;
     let mut health = HealthCounts::default();
     for count in &counts {
         add_health(&mut health, count)?;
     }
-    Ok(Some((row.try_get("project_id")?, environment(&row, addresses, health)?)))
+    Ok(Some((
+        row.try_get("project_id")?,
+        environment(&row, addresses, health)?,
+    )))
 }
 
 fn add_health(counts: &mut HealthCounts, row: &SqliteRow) -> Result<(), StoreError> {
@@ -262,7 +284,10 @@ fn environment(
         parsed: row.try_get("parsed_commit")?,
         applied: row.try_get("applied_commit")?,
     };
-    let held = row.try_get::<Option<String>, _>("held")?.map(|held| from_json("held", &held)).transpose()?;
+    let held = row
+        .try_get::<Option<String>, _>("held")?
+        .map(|held| from_json("held", &held))
+        .transpose()?;
     let file_errors = count(row.try_get("file_errors")?);
     let failed_objects = count(row.try_get("failed_objects")?);
     let one_commit =

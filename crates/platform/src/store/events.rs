@@ -49,7 +49,11 @@ impl Store {
         let newest: i64 = row.try_get::<Option<i64>, _>("newest")?.unwrap_or(0);
         // A `since` from the future belongs to a database that is no longer there.
         let kept = since + 1 >= oldest && since <= newest;
-        Ok(if kept { Missed::Kept } else { Missed::Gone { newest } })
+        Ok(if kept {
+            Missed::Kept
+        } else {
+            Missed::Gone { newest }
+        })
     }
 
     /// The next events after `since` that this viewer may see, oldest first. What they may see is asked anew each time.

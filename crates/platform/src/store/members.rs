@@ -27,7 +27,12 @@ impl Store {
 
 impl Tx {
     /// False when there is no user of that name.
-    pub async fn put_member(&mut self, project: &str, username: &str, role: Role) -> Result<bool, StoreError> {
+    pub async fn put_member(
+        &mut self,
+        project: &str,
+        username: &str,
+        role: Role,
+    ) -> Result<bool, StoreError> {
         let done = sqlx::query(
             "INSERT INTO members (project_id, user_id, role) SELECT $1, id, $2 FROM users WHERE username = $3 \
              ON CONFLICT (project_id, user_id) DO UPDATE SET role = excluded.role",
@@ -53,10 +58,12 @@ impl Tx {
     }
 
     pub async fn owners(&mut self, project: &str) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar("SELECT COUNT(*) FROM members WHERE project_id = $1 AND role = $2")
-            .bind(project)
-            .bind(word(Role::Owner))
-            .fetch_one(self.connection())
-            .await?)
+        Ok(
+            sqlx::query_scalar("SELECT COUNT(*) FROM members WHERE project_id = $1 AND role = $2")
+                .bind(project)
+                .bind(word(Role::Owner))
+                .fetch_one(self.connection())
+                .await?,
+        )
     }
 }

@@ -7,7 +7,10 @@ use sqlx::{Row, SqlitePool};
 
 use super::{StoreError, now_ms};
 
-const MIGRATIONS: &[(&str, &str)] = &[("0001_start", include_str!("../../migrations/sqlite/0001_start.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[(
+    "0001_start",
+    include_str!("../../migrations/sqlite/0001_start.sql"),
+)];
 
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), StoreError> {
     sqlx::query(
@@ -16,8 +19,9 @@ pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Stor
     )
     .execute(writer)
     .await?;
-    let rows =
-        sqlx::query("SELECT name, digest FROM schema_migrations ORDER BY name").fetch_all(writer).await?;
+    let rows = sqlx::query("SELECT name, digest FROM schema_migrations ORDER BY name")
+        .fetch_all(writer)
+        .await?;
     for (at, row) in rows.iter().enumerate() {
         let (name, digest): (String, String) = (row.try_get("name")?, row.try_get("digest")?);
         let next = match MIGRATIONS.get(at) {
@@ -25,7 +29,11 @@ pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), Stor
             Some(_) => "start the version that made it, or begin with another data folder",
             None => "start a version that is at least as new as the one that ran last",
         };
-        return Err(StoreError::Version { path: path.to_owned(), found: name, next });
+        return Err(StoreError::Version {
+            path: path.to_owned(),
+            found: name,
+            next,
+        });
     }
     for (name, sql) in &MIGRATIONS[rows.len()..] {
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;

@@ -74,7 +74,11 @@ pub enum StoreError {
     #[error("cannot open the database {path}: {source}; check that the folder is there and may be written")]
     Open { path: PathBuf, source: sqlx::Error },
     #[error("the database {path} was made by another version ({found}); {next}")]
-    Version { path: PathBuf, found: String, next: &'static str },
+    Version {
+        path: PathBuf,
+        found: String,
+        next: &'static str,
+    },
     #[error("the database is busy; try again in a moment")]
     Busy,
     #[error("the disk of the database is full; free some space, nothing was lost and nothing was accepted")]
@@ -90,7 +94,10 @@ pub enum StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         // https://www.sqlite.org/rescode.html: 5 and 6 are busy and locked, 13 is full; extended codes keep the low byte.
-        let code = error.as_database_error().and_then(|d| d.code()).and_then(|c| c.parse::<u32>().ok());
+        let code = error
+            .as_database_error()
+            .and_then(|d| d.code())
+            .and_then(|c| c.parse::<u32>().ok());
         match (code.map(|c| c & 0xff), &error) {
             (Some(5 | 6), _) | (_, sqlx::Error::PoolTimedOut) => Self::Busy,
             (Some(13), _) => Self::Full,
@@ -121,7 +128,10 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY);
-        let open = |source| StoreError::Open { path: path.to_owned(), source };
+        let open = |source| StoreError::Open {
+            path: path.to_owned(),
+            source,
+        };
         let writer = SqlitePoolOptions::new()
             .min_connections(1)
             .max_connections(1)
@@ -138,15 +148,18 @@ impl Store {
             .connect_with(options.pragma("query_only", "ON"))
             .await
             .map_err(open)?;
-        let newest: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(id) FROM events").fetch_one(&readers).await?;
+        let newest: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM events")
+            .fetch_one(&readers)
+            .await?;
         let inner = Inner {
             writer,
             readers,
             addresses: OnceLock::new(),
             newest_event: watch::Sender::new(newest.unwrap_or(0)),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Said once at start, when the ports are known. Until then addresses are empty.
@@ -166,7 +179,10 @@ impl Store {
 
     /// True when the database answers; for `/readyz`.
     pub async fn answers(&self) -> bool {
-        sqlx::query_scalar::<_, i64>("SELECT 1").fetch_one(&self.inner.readers).await.is_ok()
+        sqlx::query_scalar::<_, i64>("SELECT 1")
+            .fetch_one(&self.inner.readers)
+            .await
+            .is_ok()
     }
 
     pub async fn close(&self) {
@@ -176,7 +192,9 @@ impl Store {
 }
 
 pub fn now_ms() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -194,16 +212,24 @@ pub(crate) fn word<T: Serialize>(value: T) -> String {
 }
 
 pub(crate) fn from_word<T: DeserializeOwned>(what: &'static str, word: String) -> Result<T, StoreError> {
-    serde_json::from_value(serde_json::Value::String(word))
-        .map_err(|e| StoreError::Unreadable { what, detail: e.to_string() })
+    serde_json::from_value(serde_json::Value::String(word)).map_err(|e| StoreError::Unreadable {
+        what,
+        detail: e.to_string(),
+    })
 }
 
 pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|e| StoreError::Unreadable { what: "json", detail: e.to_string() })
+    serde_json::to_string(value).map_err(|e| StoreError::Unreadable {
+        what: "json",
+        detail: e.to_string(),
+    })
 }
 
 pub(crate) fn from_json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|e| StoreError::Unreadable { what, detail: e.to_string() })
+    serde_json::from_str(text).map_err(|e| StoreError::Unreadable {
+        what,
+        detail: e.to_string(),
+    })
 }
 
 /// Counts are kept as BIGINT; a negative or huge one is shown as the nearest that fits.

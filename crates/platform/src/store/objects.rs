@@ -31,7 +31,10 @@ impl Store {
         .fetch_all(self.readers())
         .await?;
         let shown = rows.len().min(limit as usize);
-        let items = rows[..shown].iter().map(object).collect::<Result<Vec<LiveObject>, _>>()?;
+        let items = rows[..shown]
+            .iter()
+            .map(object)
+            .collect::<Result<Vec<LiveObject>, _>>()?;
         let next = items.last().filter(|_| rows.len() > shown).map(cursor);
         Ok(Page { items, next })
     }

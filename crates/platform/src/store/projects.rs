@@ -20,7 +20,10 @@ impl Viewer {
             return;
         }
         query.push(" AND ").push(project_column);
-        query.push(" IN (SELECT project_id FROM members WHERE user_id = ").push_bind(self.user.clone()).push(")");
+        query
+            .push(" IN (SELECT project_id FROM members WHERE user_id = ")
+            .push_bind(self.user.clone())
+            .push(")");
     }
 }
 
@@ -43,25 +46,42 @@ impl Store {
     /// By id or name. A project that the viewer may not see is not there.
     pub async fn project(&self, viewer: &Viewer, name: &str) -> Result<Option<ProjectAccess>, StoreError> {
         let mut query = QueryBuilder::<Sqlite>::new("SELECT p.*, m.role AS role FROM projects p ");
-        query.push("LEFT JOIN members m ON m.project_id = p.id AND m.user_id = ").push_bind(&viewer.user);
-        query.push(" WHERE (p.id = ").push_bind(name).push(" OR p.name = ").push_bind(name).push(")");
+        query
+            .push("LEFT JOIN members m ON m.project_id = p.id AND m.user_id = ")
+            .push_bind(&viewer.user);
+        query
+            .push(" WHERE (p.id = ")
+            .push_bind(name)
+            .push(" OR p.name = ")
+            .push_bind(name)
+            .push(")");
         viewer.narrow(&mut query, "p.id");
-        let Some(row) = query.build().fetch_optional(self.readers()).await? else { return Ok(None) };
-        let role = row.try_get::<Option<String>, _>("role")?.map(|r| from_word("role", r)).transpose()?;
-        Ok(Some(ProjectAccess { project: project(&row)?, role }))
+        let Some(row) = query.build().fetch_optional(self.readers()).await? else {
+            return Ok(None);
+        };
+        let role = row
+            .try_get::<Option<String>, _>("role")?
+            .map(|r| from_word("role", r))
+            .transpose()?;
+        Ok(Some(ProjectAccess {
+            project: project(&row)?,
+            role,
+        }))
     }
 }
 
 impl Tx {
     pub async fn create_project(&mut self, project: &Project) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO projects (id, name, allowed_cluster_kinds, created_ms) VALUES ($1, $2, $3, $4)")
-            .bind(&project.id)
-            .bind(&project.name)
-            .bind(json(&project.allowed_cluster_kinds)?)
-            .bind(project.created_ms)
-            .execute(self.connection())
-            .await
-            .map_err(|e| StoreError::from(e).or_exists("a project of this name"))?;
+        sqlx::query(
+            "INSERT INTO projects (id, name, allowed_cluster_kinds, created_ms) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(&project.id)
+        .bind(&project.name)
+        .bind(json(&project.allowed_cluster_kinds)?)
+        .bind(project.created_ms)
+        .execute(self.connection())
+        .await
+        .map_err(|e| StoreError::from(e).or_exists("a project of this name"))?;
         Ok(())
     }
 
@@ -79,7 +99,10 @@ impl Tx {
     }
 
     pub async fn delete_project(&mut self, project: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM projects WHERE id = $1").bind(project).execute(self.connection()).await?;
+        sqlx::query("DELETE FROM projects WHERE id = $1")
+            .bind(project)
+            .execute(self.connection())
+            .await?;
         Ok(())
     }
 }

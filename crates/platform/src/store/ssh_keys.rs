@@ -18,11 +18,12 @@ pub enum KeyOwner {
 
 impl Store {
     pub async fn ssh_keys(&self, user: &str) -> Result<Vec<SshKey>, StoreError> {
-        let rows =
-            sqlx::query("SELECT id, title, fingerprint, created_ms FROM ssh_keys WHERE user_id = $1 ORDER BY id")
-                .bind(user)
-                .fetch_all(self.readers())
-                .await?;
+        let rows = sqlx::query(
+            "SELECT id, title, fingerprint, created_ms FROM ssh_keys WHERE user_id = $1 ORDER BY id",
+        )
+        .bind(user)
+        .fetch_all(self.readers())
+        .await?;
         rows.iter()
             .map(|row| {
                 Ok(SshKey {
@@ -64,10 +65,11 @@ impl Tx {
         public_key: &str,
     ) -> Result<(), StoreError> {
         // A user who registered an agent's key would stand in the agent's way.
-        let agents: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM environments WHERE agent_fingerprint = $1")
-            .bind(&key.fingerprint)
-            .fetch_one(self.connection())
-            .await?;
+        let agents: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM environments WHERE agent_fingerprint = $1")
+                .bind(&key.fingerprint)
+                .fetch_one(self.connection())
+                .await?;
         if agents > 0 {
             return Err(StoreError::Exists("this key"));
         }

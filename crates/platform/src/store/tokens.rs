@@ -114,9 +114,11 @@ impl Tx {
     }
 
     pub async fn count_tokens(&mut self, user: &str) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar("SELECT COUNT(*) FROM api_tokens WHERE user_id = $1")
-            .bind(user)
-            .fetch_one(self.connection())
-            .await?)
+        Ok(
+            sqlx::query_scalar("SELECT COUNT(*) FROM api_tokens WHERE user_id = $1")
+                .bind(user)
+                .fetch_one(self.connection())
+                .await?,
+        )
     }
 }

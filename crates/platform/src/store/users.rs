@@ -26,8 +26,13 @@ impl Store {
             .bind(username)
             .fetch_optional(self.readers())
             .await?;
-        row.map(|row| Ok(UserRow { caller: caller(&row)?, password_hash: row.try_get("password_hash")? }))
-            .transpose()
+        row.map(|row| {
+            Ok(UserRow {
+                caller: caller(&row)?,
+                password_hash: row.try_get("password_hash")?,
+            })
+        })
+        .transpose()
     }
 
     /// The user with this id, and their role in the project with this id.
@@ -45,14 +50,20 @@ impl Store {
         .fetch_optional(self.readers())
         .await?;
         row.map(|row| {
-            let role = row.try_get::<Option<String>, _>("role")?.map(|r| from_word("role", r)).transpose()?;
+            let role = row
+                .try_get::<Option<String>, _>("role")?
+                .map(|r| from_word("role", r))
+                .transpose()?;
             Ok((caller(&row)?, role))
         })
         .transpose()
     }
 
     pub async fn has_users(&self) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM users").fetch_one(self.readers()).await? > 0)
+        Ok(sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM users")
+            .fetch_one(self.readers())
+            .await?
+            > 0)
     }
 }
 

@@ -18,7 +18,11 @@ impl Store {
     /// Hold it briefly: every other change of the platform waits. Nothing but queries between this and `commit`.
     pub async fn write(&self) -> Result<Tx, StoreError> {
         let transaction = self.inner.writer.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Tx { transaction, store: self.clone(), newest_event: None })
+        Ok(Tx {
+            transaction,
+            store: self.clone(),
+            newest_event: None,
+        })
     }
 }
 
@@ -57,7 +61,12 @@ impl Tx {
             return Ok(());
         };
         let id = environment.id.clone();
-        self.event(Some(&project), Some(&id), &EventChange::Environment(Box::new(environment))).await
+        self.event(
+            Some(&project),
+            Some(&id),
+            &EventChange::Environment(Box::new(environment)),
+        )
+        .await
     }
 
     /// Appends the cluster as it is now in this transaction.
@@ -65,7 +74,8 @@ impl Tx {
         let Some((project, cluster)) = clusters::view(self.connection(), cluster).await? else {
             return Ok(());
         };
-        self.event(Some(&project), None, &EventChange::Cluster(Box::new(cluster))).await
+        self.event(Some(&project), None, &EventChange::Cluster(Box::new(cluster)))
+            .await
     }
 
     /// After this everything is on the disk, and the readers of the stream are awake.

@@ -9,9 +9,16 @@ use crate::server::{Server, masked};
 async fn a_new_cluster_waits_for_its_agent() {
     let server = Server::start().await;
     server.project("shop").await;
-    let cluster = server.admin().get("/projects/shop/clusters/east").await.expect(StatusCode::OK);
+    let cluster = server
+        .admin()
+        .get("/projects/shop/clusters/east")
+        .await
+        .expect(StatusCode::OK);
     insta::assert_json_snapshot!("cluster", masked(cluster, &["/id", "/created_ms"]));
-    let again = server.admin().post("/projects/shop/clusters", json!({"name": "east"})).await;
+    let again = server
+        .admin()
+        .post("/projects/shop/clusters", json!({"name": "east"}))
+        .await;
     again.refused(StatusCode::CONFLICT);
 }
 
@@ -25,12 +32,17 @@ async fn an_activation_is_one_command_and_the_newest_counts() {
     let first = activate().await.expect(StatusCode::CREATED);
     let second = activate().await.expect(StatusCode::CREATED);
 
-    let (token, id) = (second["token"].as_str().unwrap(), second["cluster_id"].as_str().unwrap());
+    let (token, id) = (
+        second["token"].as_str().unwrap(),
+        second["cluster_id"].as_str().unwrap(),
+    );
     assert_ne!(first["token"], second["token"]);
     let connect = second["connect"].as_str().unwrap();
     assert_eq!(connect, format!("ws://{}/agent/", server.platform.http_addr()));
     let command = second["command"].as_str().unwrap();
-    assert!(command.starts_with("helm upgrade --install choerodon-cluster-agent choerodon-cluster-agent --repo "));
+    assert!(
+        command.starts_with("helm upgrade --install choerodon-cluster-agent choerodon-cluster-agent --repo ")
+    );
     let choerodon_id = second["choerodon_id"].as_str().unwrap();
     for part in [
         format!("config.connect={connect}"),

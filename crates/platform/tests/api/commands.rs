@@ -15,7 +15,11 @@ async fn a_command_is_stored_and_ends_once() {
     let object = json!({"group": "apps", "kind": "Deployment", "name": "web"});
     let scale = json!({"action": "scale", "object": object, "replicas": 3});
 
-    let command = server.admin().post(COMMANDS, scale.clone()).await.expect(StatusCode::CREATED);
+    let command = server
+        .admin()
+        .post(COMMANDS, scale.clone())
+        .await
+        .expect(StatusCode::CREATED);
     let id = command["id"].as_str().unwrap();
     let path = format!("{COMMANDS}/{id}");
     assert_eq!(command["command"], scale);
@@ -25,7 +29,10 @@ async fn a_command_is_stored_and_ends_once() {
     assert_eq!(cancelled["state"], "cancelled");
     server.admin().delete(&path).await.refused(StatusCode::CONFLICT);
     let mut tx = server.platform.store().write().await.unwrap();
-    let late = tx.finish_command(id, CommandState::Succeeded, None, Some(&json!({"late": true}))).await.unwrap();
+    let late = tx
+        .finish_command(id, CommandState::Succeeded, None, Some(&json!({"late": true})))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     assert!(!late, "the first end counts");
     assert_eq!(server.admin().get(&path).await.body, cancelled);
@@ -55,9 +62,17 @@ async fn what_names_no_object_is_refused() {
         json!({"group": "a/b", "kind": "Pod", "name": "x"}),
     ] {
         let command = json!({"action": "delete-object", "object": object});
-        server.admin().post(COMMANDS, command).await.refused(StatusCode::UNPROCESSABLE_ENTITY);
+        server
+            .admin()
+            .post(COMMANDS, command)
+            .await
+            .refused(StatusCode::UNPROCESSABLE_ENTITY);
     }
-    server.admin().post(COMMANDS, json!({"action": "format-disk"})).await.refused(StatusCode::UNPROCESSABLE_ENTITY);
+    server
+        .admin()
+        .post(COMMANDS, json!({"action": "format-disk"}))
+        .await
+        .refused(StatusCode::UNPROCESSABLE_ENTITY);
 }
 
 #[tokio::test]
@@ -65,7 +80,15 @@ async fn the_queue_of_an_agent_has_an_end() {
     let server = Server::start().await;
     server.environment("shop").await;
     for _ in 0..100 {
-        server.admin().post(COMMANDS, json!({"action": "sync"})).await.expect(StatusCode::CREATED);
+        server
+            .admin()
+            .post(COMMANDS, json!({"action": "sync"}))
+            .await
+            .expect(StatusCode::CREATED);
     }
-    server.admin().post(COMMANDS, json!({"action": "sync"})).await.refused(StatusCode::TOO_MANY_REQUESTS);
+    server
+        .admin()
+        .post(COMMANDS, json!({"action": "sync"}))
+        .await
+        .refused(StatusCode::TOO_MANY_REQUESTS);
 }

@@ -18,7 +18,11 @@ struct Stream {
 
 impl Stream {
     async fn open(person: &Person, query: &str) -> Self {
-        let response = person.request(Method::GET, &format!("/events{query}")).send().await.unwrap();
+        let response = person
+            .request(Method::GET, &format!("/events{query}"))
+            .send()
+            .await
+            .unwrap();
         Self::from(response)
     }
 
@@ -26,7 +30,10 @@ impl Stream {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["x-accel-buffering"], "no");
-        Self { bytes: Box::pin(response.bytes_stream()), text: String::new() }
+        Self {
+            bytes: Box::pin(response.bytes_stream()),
+            text: String::new(),
+        }
     }
 
     /// The next block; `None` when the stream has ended.
@@ -37,7 +44,9 @@ impl Stream {
                 self.text = rest.to_owned();
                 return Some(block);
             }
-            let bytes = tokio::time::timeout(PATIENCE, self.bytes.next()).await.expect("an event in time")?;
+            let bytes = tokio::time::timeout(PATIENCE, self.bytes.next())
+                .await
+                .expect("an event in time")?;
             self.text.push_str(std::str::from_utf8(&bytes.ok()?).unwrap());
         }
     }
@@ -55,13 +64,21 @@ impl Stream {
 
     /// Nothing more within a moment.
     async fn silent(&mut self) {
-        assert!(tokio::time::timeout(Duration::from_millis(300), self.event()).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(300), self.event())
+                .await
+                .is_err()
+        );
     }
 }
 
 async fn cluster(server: &Server, project: &str, name: &str) {
     let path = format!("/projects/{project}/clusters");
-    server.admin().post(&path, json!({"name": name})).await.expect(StatusCode::CREATED);
+    server
+        .admin()
+        .post(&path, json!({"name": name}))
+        .await
+        .expect(StatusCode::CREATED);
 }
 
 fn cluster_name(event: &Event) -> &str {
@@ -76,7 +93,10 @@ async fn changes_arrive_and_a_reader_resumes_where_it_was() {
     let server = Server::start().await;
     server.project("shop").await;
     let mut stream = Stream::open(&server.admin(), "").await;
-    assert!(stream.block().await.unwrap().contains("id: "), "where the stream begins is said first");
+    assert!(
+        stream.block().await.unwrap().contains("id: "),
+        "where the stream begins is said first"
+    );
     cluster(&server, "shop", "one").await;
     let one = stream.event().await.unwrap();
     assert_eq!(cluster_name(&one), "one");
@@ -86,7 +106,9 @@ async fn changes_arrive_and_a_reader_resumes_where_it_was() {
 
     let server = server.restart().await;
     let admin = server.admin();
-    let resumed = admin.request(Method::GET, "/events?since=0").header("last-event-id", one.id.to_string());
+    let resumed = admin
+        .request(Method::GET, "/events?since=0")
+        .header("last-event-id", one.id.to_string());
     let mut stream = Stream::from(resumed.send().await.unwrap());
 
     assert_eq!(cluster_name(&stream.event().await.unwrap()), "two");
@@ -116,7 +138,11 @@ async fn what_is_no_longer_kept_is_a_reset_and_the_stream_goes_on() {
         assert!(next.id > reset.id);
     }
     let mut stream = Stream::open(&server.admin(), "?since=3").await;
-    assert_ne!(stream.event().await.unwrap().change, EventChange::Reset, "3 was the last that is gone");
+    assert_ne!(
+        stream.event().await.unwrap().change,
+        EventChange::Reset,
+        "3 was the last that is gone"
+    );
 }
 
 #[tokio::test]
@@ -132,10 +158,17 @@ async fn a_reader_sees_only_what_they_may() {
     cluster(&server, "shop", "till").await;
 
     assert_eq!(cluster_name(&stream.event().await.unwrap()), "till");
-    let hidden = ann.get("/events?project=bank").await.refused(StatusCode::NOT_FOUND);
+    let hidden = ann
+        .get("/events?project=bank")
+        .await
+        .refused(StatusCode::NOT_FOUND);
     assert_eq!(ann.get("/events?project=nothing").await.body, hidden);
 
-    server.admin().delete("/projects/shop/members/ann").await.expect(StatusCode::NO_CONTENT);
+    server
+        .admin()
+        .delete("/projects/shop/members/ann")
+        .await
+        .expect(StatusCode::NO_CONTENT);
     cluster(&server, "shop", "late").await;
     stream.silent().await;
 }
@@ -154,10 +187,24 @@ async fn a_stream_is_narrowed_to_a_project_or_an_environment() {
     let mut one = Stream::open(&server.admin(), "?since=0&project=shop&environment=staging").await;
     assert_eq!(one.event().await.unwrap(), made);
     let commands = "/projects/shop/environments/staging/commands";
-    server.admin().post(commands, json!({"action": "sync"})).await.expect(StatusCode::CREATED);
-    assert!(matches!(one.event().await.unwrap().change, EventChange::Command(_)));
-    server.admin().delete("/projects/shop/environments/staging").await.expect(StatusCode::NO_CONTENT);
-    assert_eq!(one.event().await.unwrap().change, EventChange::EnvironmentDeleted { id: staging });
+    server
+        .admin()
+        .post(commands, json!({"action": "sync"}))
+        .await
+        .expect(StatusCode::CREATED);
+    assert!(matches!(
+        one.event().await.unwrap().change,
+        EventChange::Command(_)
+    ));
+    server
+        .admin()
+        .delete("/projects/shop/environments/staging")
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    assert_eq!(
+        one.event().await.unwrap().change,
+        EventChange::EnvironmentDeleted { id: staging }
+    );
 }
 
 #[tokio::test]
@@ -198,11 +245,18 @@ async fn only_so_many_events_are_kept() {
         .await;
     let store = server.platform.store();
     let count = async || -> i64 {
-        sqlx::query_scalar("SELECT COUNT(*) FROM events").fetch_one(store.readers()).await.unwrap()
+        sqlx::query_scalar("SELECT COUNT(*) FROM events")
+            .fetch_one(store.readers())
+            .await
+            .unwrap()
     };
     store.trim_events().await.unwrap();
     assert_eq!(count().await, 20_000);
     server.sql("UPDATE events SET time_ms = 1").await;
     store.trim_events().await.unwrap();
-    assert_eq!(count().await, 1, "the newest stays: it remembers where the ids are");
+    assert_eq!(
+        count().await,
+        1,
+        "the newest stays: it remembers where the ids are"
+    );
 }

@@ -5,6 +5,7 @@ mod clusters;
 mod commands;
 mod environments;
 mod events;
+mod git;
 mod lists;
 mod openapi;
 mod projects;

@@ -19,7 +19,11 @@ fn the_committed_description_has_not_drifted() {
 #[tokio::test]
 async fn it_is_served_to_everybody() {
     let server = Server::start().await;
-    let served = server.stranger().get("/openapi.json").await.expect(StatusCode::OK);
+    let served = server
+        .stranger()
+        .get("/openapi.json")
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(served["openapi"], "3.1.0");
     assert!(served["paths"]["/api/v1/projects/{project}"]["get"]["security"].is_array());
     assert!(served["paths"]["/api/v1/login"]["post"]["security"].is_null());

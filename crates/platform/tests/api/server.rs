@@ -22,7 +22,15 @@ struct Flags {
 
 pub fn config(data: &Path, more: &[&str]) -> Config {
     let data = data.to_str().unwrap();
-    let flags = ["c7n-server", "--data-dir", data, "--listen", "127.0.0.1:0", "--ssh-listen", "127.0.0.1:0"];
+    let flags = [
+        "c7n-server",
+        "--data-dir",
+        data,
+        "--listen",
+        "127.0.0.1:0",
+        "--ssh-listen",
+        "127.0.0.1:0",
+    ];
     Flags::parse_from(flags.iter().chain(more)).config
 }
 
@@ -35,7 +43,11 @@ impl Server {
     pub async fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
         let (platform, first_run) = start(data.path()).await;
-        Self { platform, data, first_run: first_run.unwrap() }
+        Self {
+            platform,
+            data,
+            first_run: first_run.unwrap(),
+        }
     }
 
     /// Stops it and starts it again on the same data folder.
@@ -55,11 +67,18 @@ impl Server {
     }
 
     pub fn holder_of(&self, token: &str) -> Person {
-        Person { http: reqwest::Client::new(), base: format!("{}/api/v1", self.url()), token: Some(token.into()) }
+        Person {
+            http: reqwest::Client::new(),
+            base: format!("{}/api/v1", self.url()),
+            token: Some(token.into()),
+        }
     }
 
     pub fn stranger(&self) -> Person {
-        Person { token: None, ..self.admin() }
+        Person {
+            token: None,
+            ..self.admin()
+        }
     }
 
     /// A user who is a member of nothing.
@@ -75,15 +94,24 @@ impl Server {
     pub async fn member(&self, username: &str, project: &str, role: &str) -> Person {
         let person = self.user(username).await;
         let path = format!("/projects/{project}/members/{username}");
-        self.admin().put(&path, json!({"role": role})).await.expect(StatusCode::OK);
+        self.admin()
+            .put(&path, json!({"role": role}))
+            .await
+            .expect(StatusCode::OK);
         person
     }
 
     /// A project with a cluster `east`.
     pub async fn project(&self, name: &str) {
-        self.admin().post("/projects", json!({"name": name})).await.expect(StatusCode::CREATED);
+        self.admin()
+            .post("/projects", json!({"name": name}))
+            .await
+            .expect(StatusCode::CREATED);
         let clusters = format!("/projects/{name}/clusters");
-        self.admin().post(&clusters, json!({"name": "east"})).await.expect(StatusCode::CREATED);
+        self.admin()
+            .post(&clusters, json!({"name": "east"}))
+            .await
+            .expect(StatusCode::CREATED);
     }
 
     /// An environment `staging` in such a project; its id.
@@ -98,7 +126,10 @@ impl Server {
     /// What the agent's or intake's part of the platform would write.
     pub async fn sql(&self, sql: &str) {
         let mut tx = self.platform.store().write().await.unwrap();
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(tx.connection()).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
+            .execute(tx.connection())
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     }
 }
@@ -145,11 +176,22 @@ impl Person {
 
 pub async fn answer(request: RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
-    let content_type = response.headers().get("content-type").map(|t| t.to_str().unwrap().to_owned());
+    let content_type = response
+        .headers()
+        .get("content-type")
+        .map(|t| t.to_str().unwrap().to_owned());
     let status = response.status();
     let text = response.text().await.unwrap();
-    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
-    Answer { status, content_type, body }
+    let body = if text.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_str(&text).unwrap_or(Value::String(text))
+    };
+    Answer {
+        status,
+        content_type,
+        body,
+    }
 }
 
 impl Answer {
@@ -165,7 +207,11 @@ impl Answer {
     pub fn refused(self, status: StatusCode) -> Value {
         assert_eq!(self.content_type.as_deref(), Some("application/problem+json"));
         for field in ["code", "title", "next"] {
-            assert!(self.body[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {}", self.body);
+            assert!(
+                self.body[field].as_str().is_some_and(|text| !text.is_empty()),
+                "{field}: {}",
+                self.body
+            );
         }
         self.expect(status)
     }

@@ -14,11 +14,19 @@ async fn the_first_start_makes_an_administrator_and_later_ones_say_nothing() {
     let login = json!({"username": server.first_run.username, "password": server.first_run.password});
 
     server.admin().get("/me").await.expect(StatusCode::OK);
-    server.stranger().post("/login", login.clone()).await.expect(StatusCode::OK);
+    server
+        .stranger()
+        .post("/login", login.clone())
+        .await
+        .expect(StatusCode::OK);
 
     let server = server.restart().await;
     server.admin().get("/me").await.expect(StatusCode::OK);
-    server.stranger().post("/login", login).await.expect(StatusCode::OK);
+    server
+        .stranger()
+        .post("/login", login)
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -31,7 +39,10 @@ async fn the_first_run_file_is_for_its_owners_eyes_and_works() {
     let (platform, first_run) = Platform::start(&config).await.unwrap();
 
     let written: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     assert_eq!(written["token"], first_run.unwrap().token);
     assert_eq!(written["url"], platform.addresses().http);
     assert_eq!(written["ssh_url"], platform.addresses().ssh);
@@ -53,7 +64,11 @@ async fn what_cannot_be_handed_over_is_not_made() {
     let nowhere = folder.path().join("missing/first-run.json");
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
-    let refused = Platform::start(&config(folder.path(), &["--first-run-file", nowhere.to_str().unwrap()])).await;
+    let refused = Platform::start(&config(
+        folder.path(),
+        &["--first-run-file", nowhere.to_str().unwrap()],
+    ))
+    .await;
     assert!(refused.err().unwrap().to_string().contains("--first-run-file"));
 
     let (platform, first_run) = start(folder.path()).await;
@@ -70,38 +85,74 @@ async fn two_servers_do_not_share_a_data_folder() {
 
 #[tokio::test]
 async fn a_lost_password_is_replaced_while_the_server_is_stopped() {
-    let Server { platform, data, first_run } = Server::start().await;
+    let Server {
+        platform,
+        data,
+        first_run,
+    } = Server::start().await;
     platform.stop().await;
 
-    let password = c7n_platform::reset_password(&config(data.path(), &[]), "admin").await.unwrap();
+    let password = c7n_platform::reset_password(&config(data.path(), &[]), "admin")
+        .await
+        .unwrap();
 
     let (platform, _) = start(data.path()).await;
-    let server = Server { platform, data, first_run };
+    let server = Server {
+        platform,
+        data,
+        first_run,
+    };
     let login = |password: &str| json!({"username": "admin", "password": password});
-    server.stranger().post("/login", login(&password)).await.expect(StatusCode::OK);
+    server
+        .stranger()
+        .post("/login", login(&password))
+        .await
+        .expect(StatusCode::OK);
     let old = server.first_run.password.clone();
-    server.stranger().post("/login", login(&old)).await.refused(StatusCode::UNAUTHORIZED);
+    server
+        .stranger()
+        .post("/login", login(&old))
+        .await
+        .refused(StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
 async fn a_restart_keeps_everything() {
     let server = Server::start().await;
     server.environment("shop").await;
-    let paths = ["/projects", "/projects/shop/clusters", "/projects/shop/members", "/users"];
+    let paths = [
+        "/projects",
+        "/projects/shop/clusters",
+        "/projects/shop/members",
+        "/users",
+    ];
     let mut before = Vec::new();
     for path in paths {
         before.push(server.admin().get(path).await.expect(StatusCode::OK));
     }
-    let activation = server.admin().post("/projects/shop/clusters/east/activation", Value::Null).await;
+    let activation = server
+        .admin()
+        .post("/projects/shop/clusters/east/activation", Value::Null)
+        .await;
 
     let server = server.restart().await;
 
     for (path, before) in paths.into_iter().zip(before) {
         assert_eq!(server.admin().get(path).await.expect(StatusCode::OK), before);
     }
-    let again = server.admin().post("/projects/shop/clusters/east/activation", Value::Null).await;
-    assert_eq!(again.body["choerodon_id"], activation.body["choerodon_id"], "the installation's id is stable");
-    let environments = server.admin().get("/projects/shop/environments").await.expect(StatusCode::OK);
+    let again = server
+        .admin()
+        .post("/projects/shop/clusters/east/activation", Value::Null)
+        .await;
+    assert_eq!(
+        again.body["choerodon_id"], activation.body["choerodon_id"],
+        "the installation's id is stable"
+    );
+    let environments = server
+        .admin()
+        .get("/projects/shop/environments")
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(environments[0]["name"], "staging");
 }
 

@@ -30,8 +30,15 @@ pub async fn activate_cluster(
     let issued = tokens::issue();
     let expires_ms = now_ms() + VALID_MS;
     let mut tx = api.store().write().await?;
-    tx.replace_activation(&cluster.id, &issued.hash, expires_ms).await?;
-    tx.audit(&who.name(), "activate", &format!("cluster/{}", cluster.name), Some(&project.id)).await?;
+    tx.replace_activation(&cluster.id, &issued.hash, expires_ms)
+        .await?;
+    tx.audit(
+        &who.name(),
+        "activate",
+        &format!("cluster/{}", cluster.name),
+        Some(&project.id),
+    )
+    .await?;
     tx.commit().await?;
     let base = api.store().addresses().http;
     let connect = connect_url(&base);
@@ -43,8 +50,14 @@ pub async fn activate_cluster(
         token = issued.token,
         id = cluster.id,
     );
-    let activation =
-        Activation { command, connect, token: issued.token, cluster_id: cluster.id, choerodon_id, expires_ms };
+    let activation = Activation {
+        command,
+        connect,
+        token: issued.token,
+        cluster_id: cluster.id,
+        choerodon_id,
+        expires_ms,
+    };
     Ok((StatusCode::CREATED, Json(activation)))
 }
 
@@ -63,6 +76,9 @@ mod tests {
     #[test]
     fn the_agent_dials_as_safely_as_people_browse() {
         assert_eq!(connect_url("http://127.0.0.1:8080"), "ws://127.0.0.1:8080/agent/");
-        assert_eq!(connect_url("https://c7n.example.com"), "wss://c7n.example.com/agent/");
+        assert_eq!(
+            connect_url("https://c7n.example.com"),
+            "wss://c7n.example.com/agent/"
+        );
     }
 }

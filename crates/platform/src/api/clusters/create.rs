@@ -31,8 +31,18 @@ pub async fn create_cluster(
     let mut tx = api.store().write().await?;
     tx.create_cluster(&id, &project.id, &new.name).await?;
     tx.cluster_changed(&id).await?;
-    tx.audit(&who.name(), "create", &format!("cluster/{}", new.name), Some(&project.id)).await?;
+    tx.audit(
+        &who.name(),
+        "create",
+        &format!("cluster/{}", new.name),
+        Some(&project.id),
+    )
+    .await?;
     tx.commit().await?;
-    let made = api.store().cluster(&project.id, &id).await?.ok_or_else(|| Failure::not_found("cluster"))?;
+    let made = api
+        .store()
+        .cluster(&project.id, &id)
+        .await?
+        .ok_or_else(|| Failure::not_found("cluster"))?;
     Ok((StatusCode::CREATED, Json(made)))
 }

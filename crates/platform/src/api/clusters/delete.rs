@@ -28,7 +28,13 @@ pub async fn delete_cluster(
         ));
     }
     tx.delete_cluster(&cluster.id).await?;
-    tx.audit(&who.name(), "delete", &format!("cluster/{}", cluster.name), Some(&project.id)).await?;
+    tx.audit(
+        &who.name(),
+        "delete",
+        &format!("cluster/{}", cluster.name),
+        Some(&project.id),
+    )
+    .await?;
     tx.commit().await?;
     api.inner.wake.cluster_deleted(&cluster.id);
     Ok(StatusCode::NO_CONTENT)

@@ -26,13 +26,24 @@ pub async fn cancel_command(
     who: SignedIn,
     Named((project, environment, id)): Named<(String, String, String)>,
 ) -> Result<Json<Command>, Failure> {
-    let (project, environment) = api.environment(&who, Verb::Command, (&project, &environment)).await?;
+    let (project, environment) = api
+        .environment(&who, Verb::Command, (&project, &environment))
+        .await?;
     let missing = || Failure::not_found("command");
-    api.store().command(&environment.id, &id).await?.ok_or_else(missing)?;
+    api.store()
+        .command(&environment.id, &id)
+        .await?
+        .ok_or_else(missing)?;
     let mut tx = api.store().write().await?;
     let message = format!("cancelled by {}", who.caller.username);
-    if !tx.finish_command(&id, CommandState::Cancelled, Some(&message), None).await? {
-        return Err(Failure::conflict("the command has ended already", "read it to see how"));
+    if !tx
+        .finish_command(&id, CommandState::Cancelled, Some(&message), None)
+        .await?
+    {
+        return Err(Failure::conflict(
+            "the command has ended already",
+            "read it to see how",
+        ));
     }
     let what = format!("environment/{}/command/{id}", environment.name);
     tx.audit(&who.name(), "cancel", &what, Some(&project.id)).await?;
@@ -40,5 +51,10 @@ pub async fn cancel_command(
     if let Some(row) = api.store().environment_row(&environment.id).await? {
         api.inner.wake.commands_changed(&row.cluster_id);
     }
-    Ok(Json(api.store().command(&environment.id, &id).await?.ok_or_else(missing)?))
+    Ok(Json(
+        api.store()
+            .command(&environment.id, &id)
+            .await?
+            .ok_or_else(missing)?,
+    ))
 }

@@ -29,10 +29,15 @@ pub async fn create_command(
     Named((project, environment)): Named<(String, String)>,
     Body(command): Body<NewCommand>,
 ) -> Result<(StatusCode, Json<Command>), Failure> {
-    let (project, environment) = api.environment(&who, verb(&command), (&project, &environment)).await?;
+    let (project, environment) = api
+        .environment(&who, verb(&command), (&project, &environment))
+        .await?;
     check(&command)?;
     if environment.phase == EnvironmentPhase::Removing {
-        return Err(Failure::conflict("the environment is being removed", "give commands to another"));
+        return Err(Failure::conflict(
+            "the environment is being removed",
+            "give commands to another",
+        ));
     }
     let row = api.store().environment_row(&environment.id).await?;
     let row = row.ok_or_else(|| Failure::not_found("environment"))?;
@@ -53,7 +58,9 @@ pub async fn create_command(
     if tx.pending_commands(&environment.id).await? >= PENDING {
         let title = format!("{PENDING} commands of this environment wait for an answer already");
         let next = "wait until some have ended, or cancel them";
-        return Err(Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-commands", title, next).retry_after(10));
+        return Err(
+            Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-commands", title, next).retry_after(10),
+        );
     }
     tx.create_command(&row.cluster_id, &command).await?;
     let what = format!("environment/{}/command/{}", environment.name, command.id);
@@ -84,8 +91,7 @@ fn check(command: &NewCommand) -> Result<(), Failure> {
     };
     let ObjectRef { group, kind, name } = object;
     // Kubernetes' own limits; what is in these fields ends up in paths of the API server.
-    let group_fits =
-        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    let group_fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
     let fits = group.len() <= 253
         && group.chars().all(group_fits)
         && (1..=63).contains(&kind.len())
@@ -97,5 +103,8 @@ fn check(command: &NewCommand) -> Result<(), Failure> {
     if fits {
         return Ok(());
     }
-    Err(Failure::invalid("this names no object", "give group, kind and name as the list of objects shows them"))
+    Err(Failure::invalid(
+        "this names no object",
+        "give group, kind and name as the list of objects shows them",
+    ))
 }

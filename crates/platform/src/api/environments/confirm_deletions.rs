@@ -23,7 +23,9 @@ pub async fn confirm_deletions(
     Named((project, environment)): Named<(String, String)>,
     Body(confirm): Body<ConfirmDeletions>,
 ) -> Result<Json<Environment>, Failure> {
-    let (project, environment) = api.environment(&who, Verb::Command, (&project, &environment)).await?;
+    let (project, environment) = api
+        .environment(&who, Verb::Command, (&project, &environment))
+        .await?;
     let mut tx = api.store().write().await?;
     if !tx.confirm_deletions(&environment.id, &confirm.commit).await? {
         return Err(Failure::conflict(
@@ -33,7 +35,8 @@ pub async fn confirm_deletions(
     }
     tx.environment_changed(&environment.id).await?;
     let what = format!("environment/{}@{}", environment.name, confirm.commit);
-    tx.audit(&who.name(), "confirm-deletions", &what, Some(&project.id)).await?;
+    tx.audit(&who.name(), "confirm-deletions", &what, Some(&project.id))
+        .await?;
     tx.commit().await?;
     api.inner.wake.environment_changed(&environment.id);
     let now = api.store().environment(&project.id, &environment.id).await?;

@@ -28,13 +28,22 @@ pub async fn create_environment(
 ) -> Result<(StatusCode, Json<Environment>), Failure> {
     let project = api.project(&who, Verb::Manage, &project).await?;
     names::label("environment name", &new.name)?;
-    let namespace = new.namespace.unwrap_or_else(|| format!("{}-{}", project.name, new.name));
+    let namespace = new
+        .namespace
+        .unwrap_or_else(|| format!("{}-{}", project.name, new.name));
     names::namespace(&namespace)?;
     let branch = new.branch.unwrap_or_else(|| "main".to_owned());
     names::branch(&branch)?;
-    let cluster = api.store().cluster(&project.id, &new.cluster).await?.ok_or_else(|| {
-        Failure::invalid("the project has no such cluster", "GET /api/v1/projects/PROJECT/clusters lists them")
-    })?;
+    let cluster = api
+        .store()
+        .cluster(&project.id, &new.cluster)
+        .await?
+        .ok_or_else(|| {
+            Failure::invalid(
+                "the project has no such cluster",
+                "GET /api/v1/projects/PROJECT/clusters lists them",
+            )
+        })?;
     let row = NewEnvironmentRow {
         id: new_id(),
         project_id: project.id.clone(),
@@ -51,13 +60,22 @@ pub async fn create_environment(
     }
     api.inner.wake.environment_changed(&row.id);
     let made = api.store().environment(&project.id, &row.id).await?;
-    Ok((StatusCode::CREATED, Json(made.ok_or_else(|| Failure::not_found("environment"))?)))
+    Ok((
+        StatusCode::CREATED,
+        Json(made.ok_or_else(|| Failure::not_found("environment"))?),
+    ))
 }
 
 async fn insert(api: &Api, who: &SignedIn, row: &NewEnvironmentRow) -> Result<(), StoreError> {
     let mut tx = api.store().write().await?;
     tx.create_environment(row).await?;
     tx.environment_changed(&row.id).await?;
-    tx.audit(&who.name(), "create", &format!("environment/{}", row.name), Some(&row.project_id)).await?;
+    tx.audit(
+        &who.name(),
+        "create",
+        &format!("environment/{}", row.name),
+        Some(&row.project_id),
+    )
+    .await?;
     tx.commit().await
 }

@@ -37,7 +37,9 @@ pub async fn delete_environment(
     Named((project, environment)): Named<(String, String)>,
     Asked(fate): Asked<Fate>,
 ) -> Result<Response, Failure> {
-    let (project, environment) = api.environment(&who, Verb::Manage, (&project, &environment)).await?;
+    let (project, environment) = api
+        .environment(&who, Verb::Manage, (&project, &environment))
+        .await?;
     let (removal, verb) = match fate.namespace.unwrap_or(NamespaceFate::Keep) {
         NamespaceFate::Keep => (Removal::KeepNamespace, "delete-keeping-namespace"),
         NamespaceFate::Delete => (Removal::DeleteNamespace, "delete-with-namespace"),
@@ -51,7 +53,13 @@ pub async fn delete_environment(
         tx.ask_removal(&environment.id, removal).await?;
         tx.environment_changed(&environment.id).await?;
     }
-    tx.audit(&who.name(), verb, &format!("environment/{}", environment.name), Some(&project.id)).await?;
+    tx.audit(
+        &who.name(),
+        verb,
+        &format!("environment/{}", environment.name),
+        Some(&project.id),
+    )
+    .await?;
     tx.commit().await?;
     api.inner.wake.environment_changed(&environment.id);
     if never_connected {

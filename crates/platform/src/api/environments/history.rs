@@ -31,6 +31,13 @@ pub async fn environment_history(
     Asked(paging): Asked<Paging>,
 ) -> Result<Json<Page<HistoryEntry>>, Failure> {
     let (_, environment) = api.environment(&who, Verb::See, (&project, &environment)).await?;
-    let page = api.store().history(&environment.id, paging.after.as_deref(), page_length(paging.limit)).await?;
+    let page = api
+        .store()
+        .history(
+            &environment.id,
+            paging.after.as_deref(),
+            page_length(paging.limit),
+        )
+        .await?;
     Ok(Json(page))
 }

@@ -34,5 +34,9 @@ pub async fn environment_objects(
 ) -> Result<Json<Page<LiveObject>>, Failure> {
     let (_, environment) = api.environment(&who, Verb::See, (&project, &environment)).await?;
     let (kind, after) = (wanted.kind.as_deref(), wanted.after.as_deref());
-    Ok(Json(api.store().objects(&environment.id, kind, after, page_length(wanted.limit)).await?))
+    Ok(Json(
+        api.store()
+            .objects(&environment.id, kind, after, page_length(wanted.limit))
+            .await?,
+    ))
 }

@@ -33,5 +33,9 @@ pub async fn get_environment(
     who: SignedIn,
     Named((project, environment)): Named<(String, String)>,
 ) -> Result<Json<Environment>, Failure> {
-    Ok(Json(api.environment(&who, Verb::See, (&project, &environment)).await?.1))
+    Ok(Json(
+        api.environment(&who, Verb::See, (&project, &environment))
+            .await?
+            .1,
+    ))
 }

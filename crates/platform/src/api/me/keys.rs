@@ -40,7 +40,8 @@ pub async fn add(
     };
     let mut tx = api.store().write().await?;
     tx.create_ssh_key(&who.caller.id, &key, &parsed.line).await?;
-    tx.audit(&who.name(), "create", &format!("key/{}", key.fingerprint), None).await?;
+    tx.audit(&who.name(), "create", &format!("key/{}", key.fingerprint), None)
+        .await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(key)))
 }
@@ -59,7 +60,8 @@ pub async fn delete(
     if !tx.delete_ssh_key(&who.caller.id, &id).await? {
         return Err(Failure::not_found("key"));
     }
-    tx.audit(&who.name(), "delete", &format!("key/{id}"), None).await?;
+    tx.audit(&who.name(), "delete", &format!("key/{id}"), None)
+        .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,8 +8,8 @@ use c7n_api::{Caller, Problem};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::authenticate::SignedIn;
 use super::Api;
+use super::authenticate::SignedIn;
 
 pub(super) use tokens::limit_tokens;
 

@@ -33,7 +33,10 @@ pub async fn issue(
 ) -> Result<(StatusCode, Json<IssuedToken>), Failure> {
     let now = now_ms();
     if new.expires_ms.is_some_and(|at| at <= now) {
-        return Err(Failure::invalid("the token would have expired already", "choose a later time"));
+        return Err(Failure::invalid(
+            "the token would have expired already",
+            "choose a later time",
+        ));
     }
     let issued = tokens::issue();
     let token = Token {
@@ -46,9 +49,14 @@ pub async fn issue(
     let mut tx = api.store().write().await?;
     limit_tokens(&mut tx, &who.caller.id).await?;
     tx.create_token(&who.caller.id, &token, &issued.hash).await?;
-    tx.audit(&who.name(), "create", &format!("token/{}", token.id), None).await?;
+    tx.audit(&who.name(), "create", &format!("token/{}", token.id), None)
+        .await?;
     tx.commit().await?;
-    let answer = IssuedToken { token: issued.token, name: token.name, expires_ms: token.expires_ms };
+    let answer = IssuedToken {
+        token: issued.token,
+        name: token.name,
+        expires_ms: token.expires_ms,
+    };
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
@@ -66,7 +74,8 @@ pub async fn revoke(
     if !tx.delete_token(&who.caller.id, &id).await? {
         return Err(Failure::not_found("token"));
     }
-    tx.audit(&who.name(), "delete", &format!("token/{id}"), None).await?;
+    tx.audit(&who.name(), "delete", &format!("token/{id}"), None)
+        .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -78,5 +87,8 @@ pub(in crate::api) async fn limit_tokens(tx: &mut Tx, user: &str) -> Result<(), 
         return Ok(());
     }
     let next = "delete some (DELETE /api/v1/me/tokens/ID)";
-    Err(Failure::conflict(format!("you have {PER_USER} tokens, and no more are kept"), next))
+    Err(Failure::conflict(
+        format!("you have {PER_USER} tokens, and no more are kept"),
+        next,
+    ))
 }

@@ -34,8 +34,15 @@ pub async fn create_project(
     };
     let mut tx = api.store().write().await?;
     tx.create_project(&project).await?;
-    tx.put_member(&project.id, &who.caller.username, Role::Owner).await?;
-    tx.audit(&who.name(), "create", &format!("project/{}", project.name), Some(&project.id)).await?;
+    tx.put_member(&project.id, &who.caller.username, Role::Owner)
+        .await?;
+    tx.audit(
+        &who.name(),
+        "create",
+        &format!("project/{}", project.name),
+        Some(&project.id),
+    )
+    .await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(project)))
 }

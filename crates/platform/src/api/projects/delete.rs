@@ -27,7 +27,13 @@ pub async fn delete_project(
         ));
     }
     tx.delete_project(&project.id).await?;
-    tx.audit(&who.name(), "delete", &format!("project/{}", project.name), Some(&project.id)).await?;
+    tx.audit(
+        &who.name(),
+        "delete",
+        &format!("project/{}", project.name),
+        Some(&project.id),
+    )
+    .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
