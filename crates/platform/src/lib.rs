@@ -7,6 +7,8 @@
 pub mod access;
 pub mod api;
 pub mod config;
+mod fleet;
+mod intake;
 mod names;
 pub mod repositories;
 mod start;

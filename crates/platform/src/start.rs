@@ -17,8 +17,10 @@ use tokio_util::task::TaskTracker;
 use crate::access::first_run::{self, FirstRun, FirstRunError};
 use crate::access::git::GitAccess;
 use crate::access::passwords::Passwords;
-use crate::api::{self, Api, Wake};
+use crate::api::{self, Api};
 use crate::config::{Config, ssh_host};
+use crate::fleet::Fleet;
+use crate::intake::Intake;
 use crate::repositories::Repositories;
 use crate::store::{Addresses, Store, StoreError};
 
@@ -66,8 +68,22 @@ impl Platform {
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let repositories = Repositories::new(data);
 
-        let wake = Arc::new(Nobody);
-        let pushed = Arc::new(|_: &str| {});
+        let fleet = Fleet::start(
+            store.clone(),
+            repositories.clone(),
+            tasks.clone(),
+            shutdown.clone(),
+        )
+        .await?;
+        let intake = Intake::start(
+            store.clone(),
+            repositories.clone(),
+            fleet.clone(),
+            tasks.clone(),
+            shutdown.clone(),
+        );
+        let wake = Arc::new(fleet.clone());
+        let pushed = Arc::new(move |environment: &str| intake.notify(environment));
         let authority = Arc::new(GitAccess::new(store.clone(), repositories, pushed));
         let git_host = Host::new(data.join("git-host"), authority)?;
 
@@ -89,7 +105,9 @@ impl Platform {
         store.announce(addresses(config, http_addr, &ssh));
 
         let api = Api::new(store.clone(), data, wake, tasks.clone(), shutdown.clone()).await?;
-        let router = api::router(api).merge(Router::new().nest("/git", http_router(Arc::clone(&git_host))));
+        let router = api::router(api)
+            .merge(fleet.router())
+            .merge(Router::new().nest("/git", http_router(Arc::clone(&git_host))));
         let keep = |first_run: &FirstRun| match &config.first_run_file {
             Some(path) => write_first_run(path, first_run, &store.addresses()),
             None => Ok(()),
@@ -268,13 +286,4 @@ async fn keep_events_few(store: Store, shutdown: CancellationToken) {
             tracing::warn!(%error, "old events were not trimmed; the next round tries again");
         }
     }
-}
-
-/// Stands in until the fleet is wired.
-struct Nobody;
-
-impl Wake for Nobody {
-    fn environment_changed(&self, _: &str) {}
-    fn commands_changed(&self, _: &str) {}
-    fn cluster_deleted(&self, _: &str) {}
 }

@@ -131,7 +131,6 @@ CREATE TABLE wanted_objects (
     namespace      TEXT NOT NULL, -- '' for cluster-scoped
     name           TEXT NOT NULL,
     file           TEXT NOT NULL,
-    line           BIGINT NOT NULL,
     digest         TEXT NOT NULL,
     PRIMARY KEY (environment_id, api_group, kind, namespace, name)
 );

@@ -10,16 +10,20 @@
 mod audit;
 mod clusters;
 mod commands;
+mod deliveries;
 mod environments;
 mod errors;
 mod events;
 mod history;
+mod intake;
 mod members;
 mod migrate;
 mod objects;
 mod projects;
+mod sessions;
 mod settings;
 mod ssh_keys;
+mod states;
 mod tokens;
 mod users;
 mod write;
@@ -34,10 +38,14 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::watch;
 
+pub use deliveries::NewDelivery;
 pub use environments::{EnvironmentRow, NewEnvironmentRow, Removal};
 pub use events::{EventFilter, EventRow, Missed};
+pub use intake::{IntakeRow, Parsed};
 pub use projects::{ProjectAccess, Viewer};
+pub use sessions::{Credential, Introduction, Opening, PendingCommand, Purpose, SpecRow};
 pub use ssh_keys::KeyOwner;
+pub use states::{NewState, StateChanges};
 pub use tokens::TokenOwner;
 pub use users::UserRow;
 pub use write::Tx;
@@ -132,6 +140,7 @@ impl Store {
             path: path.to_owned(),
             source,
         };
+        make_private(path).map_err(|e| open(sqlx::Error::Io(e)))?;
         let writer = SqlitePoolOptions::new()
             .min_connections(1)
             .max_connections(1)
@@ -189,6 +198,17 @@ impl Store {
         self.inner.readers.close().await;
         self.inner.writer.close().await;
     }
+}
+
+/// The file is for the platform's eyes, also in a folder that others may read; SQLite gives its log the same rights.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
 }
 
 pub fn now_ms() -> i64 {

@@ -1,5 +1,10 @@
 //! The REST API, asked over HTTP, of a real platform with a data folder of its own.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, but not what they share"
+)]
+
 mod access;
 mod clusters;
 mod commands;

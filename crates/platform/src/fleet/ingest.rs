@@ -1,0 +1,372 @@
+//! What an agent says, into the database: one transaction for all that came, acknowledged after its commit.
+
+use std::collections::BTreeMap;
+
+use c7n_api::{
+    CommandState, Delivery, EnvironmentError, EnvironmentPhase, ErrorSource, HealthStatus, HeldDeletions,
+    LiveObject, Node, ObjectResult, Outcome, Owner,
+};
+use c7n_link::digest::KindKey;
+use c7n_link::messages::{
+    self, CommandOutcome, CommandResult, DeliveryReport, EnvironmentStatus, Health, KindDetail, ObjectState,
+    Say,
+};
+use c7n_link::reconcile::{differences, mismatches};
+
+use crate::repositories::Repositories;
+use crate::store::{NewDelivery, NewState, StateChanges, Store, StoreError, Tx, now_ms};
+
+pub struct Delivered {
+    pub epoch: u64,
+    pub seq: u64,
+    pub items: Vec<Say>,
+}
+
+/// What was stored, and what follows from it.
+pub struct Taken {
+    pub epoch: u64,
+    pub seq: u64,
+    pub questions: Vec<Say>,
+    /// Commands that have their end.
+    pub ended: Vec<String>,
+}
+
+pub async fn store(
+    store: Store,
+    repositories: Repositories,
+    cluster: String,
+    epoch: i64,
+    batch: Vec<Delivered>,
+) -> Result<Taken, StoreError> {
+    let mut taken = Taken {
+        epoch: 0,
+        seq: 0,
+        questions: Vec::new(),
+        ended: Vec::new(),
+    };
+    // Compared before the transaction, against what was stored before this batch; what is in the batch is newer and comes after.
+    let mut ingest = Ingest {
+        store: &store,
+        cluster: &cluster,
+        changes: BTreeMap::new(),
+        owned: BTreeMap::new(),
+        removed: Vec::new(),
+    };
+    let mut tx = store.write().await?;
+    if !tx.is_newest_session(&cluster, epoch).await? {
+        // An older session's word counts no more; it is closed by the newer one.
+        return Ok(taken);
+    }
+    for delivered in batch {
+        (taken.epoch, taken.seq) = (delivered.epoch, delivered.seq);
+        for item in delivered.items {
+            ingest.item(&mut tx, item, &mut taken).await?;
+        }
+    }
+    let changes = std::mem::take(&mut ingest.changes);
+    for (environment, changes) in changes {
+        tx.states_changed(&environment, changes).await?;
+    }
+    tx.seen(&cluster).await?;
+    tx.commit().await?;
+    for environment in ingest.removed {
+        repositories.remove(&environment).await;
+    }
+    Ok(taken)
+}
+
+struct Ingest<'a> {
+    store: &'a Store,
+    cluster: &'a str,
+    changes: BTreeMap<String, StateChanges>,
+    /// Environments asked about, and whether they are this cluster's.
+    owned: BTreeMap<String, bool>,
+    removed: Vec<String>,
+}
+
+impl Ingest<'_> {
+    async fn item(&mut self, tx: &mut Tx, item: Say, taken: &mut Taken) -> Result<(), StoreError> {
+        match item {
+            Say::State(state) => {
+                if self.owns(tx, &state.environment_id).await? {
+                    self.state(tx, state).await?;
+                }
+            }
+            Say::EnvironmentStatus(status) => {
+                if self.owns(tx, &status.environment_id).await? {
+                    self.status(tx, status).await?;
+                }
+            }
+            Say::Delivery(report) => {
+                if self.owns(tx, &report.environment_id).await? {
+                    delivery(tx, report).await?;
+                }
+            }
+            Say::Result(result) => {
+                if tx.owns_command(self.cluster, &result.command_id).await? {
+                    taken.ended.push(result.command_id.clone());
+                    command_result(tx, result).await?;
+                } else {
+                    self.alarm(tx, "a command").await?;
+                }
+            }
+            Say::Digests(theirs) => {
+                let ours = self.store.state_digests(self.cluster).await?;
+                taken
+                    .questions
+                    .extend(mismatches(&ours, &theirs).into_iter().map(Say::DetailRequest));
+            }
+            Say::Detail(detail) => {
+                if self.owns(tx, &detail.environment_id).await? {
+                    self.detail(tx, detail, taken).await?;
+                }
+            }
+            Say::Cluster(info) => {
+                let nodes: Vec<Node> = info.nodes.into_iter().map(super::session::node).collect();
+                tx.cluster_info(self.cluster, &info.kubernetes_version, &nodes)
+                    .await?;
+            }
+            Say::Kinds(kinds) => {
+                let offered: Vec<crate::intake::OfferedKind> =
+                    kinds.kinds.into_iter().map(Into::into).collect();
+                tx.cluster_kinds(self.cluster, &crate::store::json(&offered)?)
+                    .await?;
+            }
+            // What only the platform says.
+            Say::Environment(_)
+            | Say::Wanted(_)
+            | Say::Command(_)
+            | Say::Cancel(_)
+            | Say::DetailRequest(_)
+            | Say::ObjectRequest(_) => {}
+        }
+        Ok(())
+    }
+
+    /// An agent speaks for its own cluster only. An environment that is gone is no offence: its last words may come late.
+    async fn owns(&mut self, tx: &mut Tx, environment: &str) -> Result<bool, StoreError> {
+        if let Some(known) = self.owned.get(environment) {
+            return Ok(*known);
+        }
+        let owns = tx.owns_environment(self.cluster, environment).await?;
+        self.owned.insert(environment.to_owned(), owns);
+        if !owns && tx.environment_exists(environment).await? {
+            self.alarm(tx, "an environment").await?;
+        }
+        Ok(owns)
+    }
+
+    async fn alarm(&self, tx: &mut Tx, what: &str) -> Result<(), StoreError> {
+        tracing::warn!(cluster = %self.cluster, %what, "an agent spoke of what is not its own; it was refused");
+        let message = format!(
+            "its agent spoke of {what} of another cluster and was refused; check who holds its credential"
+        );
+        tx.cluster_message(self.cluster, Some(&message)).await
+    }
+
+    async fn state(&mut self, tx: &mut Tx, state: ObjectState) -> Result<(), StoreError> {
+        let environment = state.environment_id.clone();
+        let changes = self.changes.entry(environment.clone()).or_default();
+        if state.deleted {
+            return tx.drop_state(&environment, &state.key, changes).await;
+        }
+        let object = live_object(&state);
+        let new = NewState {
+            object: &object,
+            resource_version: &state.resource_version,
+            digest: &state.digest,
+        };
+        tx.put_state(&environment, &new, changes).await
+    }
+
+    async fn detail(&mut self, tx: &mut Tx, detail: KindDetail, taken: &mut Taken) -> Result<(), StoreError> {
+        let set = KindKey {
+            environment_id: detail.environment_id.clone(),
+            group: detail.group.clone(),
+            kind: detail.kind.clone(),
+        };
+        let ours = self.store.kind_digests(&set).await?;
+        let found = differences(&ours, &detail);
+        let changes = self.changes.entry(detail.environment_id).or_default();
+        for key in &found.gone {
+            tx.drop_state(&set.environment_id, key, changes).await?;
+        }
+        taken.questions.extend(found.request.map(Say::ObjectRequest));
+        Ok(())
+    }
+
+    async fn status(&mut self, tx: &mut Tx, status: EnvironmentStatus) -> Result<(), StoreError> {
+        let phase = match status.phase() {
+            messages::EnvironmentPhase::Preparing => EnvironmentPhase::Preparing,
+            messages::EnvironmentPhase::Ready => EnvironmentPhase::Ready,
+            messages::EnvironmentPhase::Failed => EnvironmentPhase::Failed,
+            messages::EnvironmentPhase::Removed => {
+                if tx.is_removal_asked(&status.environment_id).await? {
+                    self.changes.remove(&status.environment_id);
+                    tx.delete_environment(&status.environment_id).await?;
+                    self.owned.insert(status.environment_id.clone(), false);
+                    self.removed.push(status.environment_id);
+                }
+                return Ok(());
+            }
+        };
+        let key = match status.public_key.as_str() {
+            "" => None,
+            line => match c7n_git_host::fingerprint(line) {
+                Ok(fingerprint) => Some((line, fingerprint)),
+                Err(error) => {
+                    tracing::warn!(environment = %status.environment_id, %error, "an agent sent a key that cannot be used");
+                    None
+                }
+            },
+        };
+        let key = key
+            .as_ref()
+            .map(|(line, fingerprint)| (*line, fingerprint.as_str()));
+        tx.environment_phase(&status.environment_id, phase, filled(&status.message), key)
+            .await
+    }
+}
+
+async fn command_result(tx: &mut Tx, result: CommandResult) -> Result<(), StoreError> {
+    let state = match result.outcome() {
+        CommandOutcome::Succeeded => CommandState::Succeeded,
+        CommandOutcome::Failed | CommandOutcome::Unspecified => CommandState::Failed,
+        CommandOutcome::Cancelled => CommandState::Cancelled,
+        CommandOutcome::Expired => CommandState::Expired,
+    };
+    let payload = serde_json::from_slice(&result.payload).ok();
+    tx.finish_command(
+        &result.command_id,
+        state,
+        filled(&result.message),
+        payload.as_ref(),
+    )
+    .await?;
+    Ok(())
+}
+
+async fn delivery(tx: &mut Tx, report: DeliveryReport) -> Result<(), StoreError> {
+    let objects: Vec<ObjectResult> = report.objects.iter().map(object_result).collect();
+    let failed = |result: &&ObjectResult| matches!(result.outcome, Outcome::Failed | Outcome::Refused);
+    let mut errors: Vec<EnvironmentError> = report
+        .objects
+        .iter()
+        .zip(&objects)
+        .filter(|(_, result)| failed(result))
+        .map(|(said, result)| EnvironmentError {
+            source: ErrorSource::Delivery,
+            commit: report.commit.clone(),
+            file: result.file.clone().unwrap_or_default(),
+            line: result.line.unwrap_or(1),
+            column: None,
+            code: if said.code.is_empty() {
+                "refused".to_owned()
+            } else {
+                said.code.clone()
+            },
+            object: Some(name(&said.key)),
+            message: result.message.clone().unwrap_or_default(),
+        })
+        .collect();
+    errors.extend(report.file_errors.iter().map(|error| EnvironmentError {
+        source: ErrorSource::Delivery,
+        commit: report.commit.clone(),
+        file: error.file.clone(),
+        line: error.line,
+        column: Some(error.column),
+        code: error.code.clone(),
+        object: filled(&error.object).map(str::to_owned),
+        message: error.message.clone(),
+    }));
+    let held = report.held.as_ref().map(|held| HeldDeletions {
+        commit: report.commit.clone(),
+        count: held.count,
+        total: held.total,
+        objects: held.objects.clone(),
+    });
+    let failed_objects = u32::try_from(objects.iter().filter(failed).count()).unwrap_or(u32::MAX);
+    let delivery = Delivery {
+        commit: report.commit.clone(),
+        started_ms: report.started_ms,
+        finished_ms: (report.finished_ms != 0).then_some(report.finished_ms),
+        attempt: report.attempt,
+        objects,
+    };
+    let new = NewDelivery {
+        environment: &report.environment_id,
+        delivery: &delivery,
+        agent_sync: filled(&report.agent_sync),
+        held: held.as_ref(),
+        failed_objects,
+        errors: &errors,
+        message: filled(&report.message),
+    };
+    tx.put_delivery(&new).await
+}
+
+fn object_result(said: &messages::ObjectResult) -> ObjectResult {
+    ObjectResult {
+        group: said.key.group.clone(),
+        kind: said.key.kind.clone(),
+        namespace: filled(&said.key.namespace).map(str::to_owned),
+        name: said.key.name.clone(),
+        file: filled(&said.file).map(str::to_owned),
+        line: (said.line > 0).then_some(said.line),
+        outcome: match said.outcome() {
+            messages::Outcome::Applied => Outcome::Applied,
+            messages::Outcome::Unchanged => Outcome::Unchanged,
+            messages::Outcome::Pruned => Outcome::Pruned,
+            messages::Outcome::Failed | messages::Outcome::Unspecified => Outcome::Failed,
+            messages::Outcome::Held => Outcome::Held,
+            messages::Outcome::Refused => Outcome::Refused,
+        },
+        message: filled(&said.message).map(str::to_owned),
+    }
+}
+
+fn live_object(state: &ObjectState) -> LiveObject {
+    LiveObject {
+        group: state.key.group.clone(),
+        version: state.version.clone(),
+        kind: state.key.kind.clone(),
+        namespace: filled(&state.key.namespace).map(str::to_owned),
+        name: state.key.name.clone(),
+        uid: state.uid.clone(),
+        health: match state.health() {
+            Health::Unknown => HealthStatus::Unknown,
+            Health::Healthy => HealthStatus::Healthy,
+            Health::Progressing => HealthStatus::Progressing,
+            Health::Degraded => HealthStatus::Degraded,
+            Health::Suspended => HealthStatus::Suspended,
+            Health::Missing => HealthStatus::Missing,
+        },
+        message: filled(&state.message).map(str::to_owned),
+        summary: state.summary.clone(),
+        owners: state
+            .owners
+            .iter()
+            .map(|owner| Owner {
+                uid: owner.uid.clone(),
+                kind: owner.kind.clone(),
+                name: owner.name.clone(),
+            })
+            .collect(),
+        managed: state.managed,
+        file: filled(&state.file).map(str::to_owned),
+        commit: filled(&state.commit).map(str::to_owned),
+        created_ms: state.created_ms,
+        seen_ms: now_ms(),
+    }
+}
+
+fn name(key: &messages::ObjectKey) -> String {
+    match key.group.as_str() {
+        "" => format!("{} {}", key.kind, key.name),
+        group => format!("{group}/{} {}", key.kind, key.name),
+    }
+}
+
+fn filled(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}

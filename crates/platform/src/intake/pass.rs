@@ -1,0 +1,187 @@
+//! One pass over one repository.
+
+use c7n_api::{Change, ChangeRecord, CommitInfo, EnvironmentError, ErrorSource};
+use c7n_git::{CommitId, DEVOPS_SYNC, GitError, Repository};
+use c7n_manifests::{Confinement, Index, Tree, assemble, carry_over, compare};
+
+use super::read::Files;
+use super::scope::Scopes;
+use crate::fleet::Fleet;
+use crate::repositories::Repositories;
+use crate::store::{IntakeRow, Parsed, Store, StoreError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is kept of a repository between two passes.
+#[derive(Default)]
+pub struct Worker {
+    files: Files,
+    /// What the database has for `parsed`, so that it need not be read again.
+    index: Option<(String, Index)>,
+}
+
+/// What Git says.
+struct Heads {
+    repository: Repository,
+    newest: Option<CommitId>,
+    devops_sync: Option<CommitId>,
+}
+
+impl Worker {
+    /// False when there is no such environment any more.
+    pub async fn pass(
+        &mut self,
+        store: &Store,
+        repositories: &Repositories,
+        fleet: &Fleet,
+        environment: &str,
+    ) -> Result<bool, IntakeError> {
+        let Some(row) = store.intake_row(environment).await? else {
+            return Ok(false);
+        };
+        let (path, branch) = (
+            repositories.path(environment),
+            format!("refs/heads/{}", row.branch),
+        );
+        let heads = blocking(move || {
+            let repository = Repository::open(&path)?;
+            let newest = repository.resolve(&branch)?;
+            let devops_sync = repository.resolve(DEVOPS_SYNC)?;
+            Ok(Heads {
+                repository,
+                newest,
+                devops_sync,
+            })
+        })
+        .await?;
+        let Some(newest) = heads.newest else {
+            if row.parsed_commit.is_some() {
+                let mut tx = store.write().await?;
+                let message = format!(
+                    "the branch {} is gone; nothing is deleted for that, push it again",
+                    row.branch
+                );
+                tx.repository_message(environment, &message).await?;
+                tx.commit().await?;
+            }
+            return Ok(true);
+        };
+        if row.parsed_commit.as_deref() != Some(newest.to_string().as_str()) {
+            self.take_in(store, &row, &heads.repository, newest).await?;
+        } else if heads.devops_sync == Some(newest) {
+            return Ok(true);
+        }
+        let (repository, before) = (heads.repository, heads.devops_sync);
+        blocking(move || repository.move_tag(DEVOPS_SYNC, before.as_ref(), Some(&newest))).await?;
+        fleet.wake(&row.cluster_id, environment);
+        Ok(true)
+    }
+
+    async fn take_in(
+        &mut self,
+        store: &Store,
+        row: &IntakeRow,
+        repository: &Repository,
+        newest: CommitId,
+    ) -> Result<(), IntakeError> {
+        let before = match self.index.take() {
+            Some((commit, index)) if Some(&commit) == row.parsed_commit.as_ref() => index,
+            _ => store.wanted_index(&row.id).await?,
+        };
+        let mut files = std::mem::take(&mut self.files);
+        let (repository, row_of_thread) = (repository.clone(), row.clone());
+        let (files, tree, info) = blocking(move || {
+            files.move_to(&repository, &newest)?;
+            let tree = understand(&files, &row_of_thread);
+            Ok((files, tree, repository.commit_info(&newest)?))
+        })
+        .await?;
+        self.files = files;
+        let commit = newest.to_string();
+        let held = tree.held_files();
+        let wanted = tree.index();
+        let records: Vec<ChangeRecord> = compare(&before, &wanted, &held).into_iter().map(record).collect();
+        let after = carry_over(&before, &wanted, &held);
+        let errors: Vec<EnvironmentError> = tree
+            .errors
+            .into_iter()
+            .map(|error| told(error, &commit))
+            .collect();
+        let info = CommitInfo {
+            id: commit.clone(),
+            author: info.author,
+            email: info.email,
+            subject: info.subject,
+            time_ms: info.time_ms,
+        };
+        let parsed = Parsed {
+            environment: &row.id,
+            commit: &info,
+            records: &records,
+            errors: &errors,
+            before: &before,
+            after: &after,
+        };
+        let mut tx = store.write().await?;
+        tx.commit_parsed(&parsed).await?;
+        tx.commit().await?;
+        tracing::info!(environment = %row.id, %commit, changes = records.len(), errors = errors.len(), "parsed");
+        self.index = Some((commit, after));
+        Ok(())
+    }
+}
+
+fn understand(files: &Files, row: &IntakeRow) -> Tree {
+    let scopes = Scopes::parse(&row.cluster_kinds);
+    // A kind that cannot be read was refused when the project was made.
+    let allowed = row
+        .allowed_cluster_kinds
+        .iter()
+        .filter_map(|kind| kind.parse().ok());
+    let confinement = Confinement::to(row.namespace.clone()).allowing(allowed);
+    assemble(files.outcomes(), &confinement, &|kind| scopes.of(kind))
+}
+
+fn record(record: c7n_manifests::Record) -> ChangeRecord {
+    ChangeRecord {
+        change: match record.change {
+            c7n_manifests::Change::Create => Change::Create,
+            c7n_manifests::Change::Update => Change::Update,
+            c7n_manifests::Change::Delete => Change::Delete,
+        },
+        group: record.id.group,
+        kind: record.id.kind,
+        name: record.id.name,
+        file: record.file,
+    }
+}
+
+fn told(error: c7n_manifests::FileError, commit: &str) -> EnvironmentError {
+    EnvironmentError {
+        source: ErrorSource::Parsing,
+        commit: commit.to_owned(),
+        file: error.file,
+        line: error.line,
+        column: Some(error.column),
+        code: error.code.to_string(),
+        object: error.object,
+        message: error.message,
+    }
+}
+
+/// Git's files are on a disk, which may be slow.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, GitError> + Send + 'static,
+) -> Result<T, GitError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        // The work does not panic by itself, and nobody aborts it.
+        Err(broken) => std::panic::resume_unwind(broken.into_panic()),
+    }
+}

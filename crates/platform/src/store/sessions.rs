@@ -1,0 +1,375 @@
+//! Sessions of agents: which is the newest, and what it may begin with.
+
+use c7n_api::{NewCommand, Node};
+use sqlx::Row;
+
+use super::{Store, StoreError, Tx, from_json, json, new_id, now_ms, word};
+
+/// A credential that an agent came with.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    pub id: String,
+    pub cluster_id: String,
+    pub purpose: Purpose,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be swapped at the first contact.
+    Activation,
+    Session,
+}
+
+/// What an agent said of itself and its cluster.
+pub struct Introduction<'a> {
+    pub uid: &'a str,
+    pub agent_version: &'a str,
+    pub kubernetes_version: &'a str,
+    pub nodes: &'a [Node],
+}
+
+/// How a session begins.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opening {
+    Epoch(i64),
+    /// The cluster is another than the one that this credential was first used with.
+    OtherCluster,
+    /// The cluster was deleted meanwhile.
+    Gone,
+}
+
+/// An environment as its agent must know it.
+#[derive(Debug, Clone)]
+pub struct SpecRow {
+    pub id: String,
+    pub project: String,
+    pub name: String,
+    pub namespace: String,
+    pub branch: String,
+    pub parsed_commit: Option<String>,
+    pub generation: i64,
+    pub confirmed_commit: Option<String>,
+    pub allowed_cluster_kinds: Vec<String>,
+    pub removal: Option<String>,
+    pub agent_fingerprint: Option<String>,
+}
+
+/// A command that has no end yet.
+#[derive(Debug, Clone)]
+pub struct PendingCommand {
+    pub id: String,
+    pub environment_id: String,
+    pub namespace: String,
+    pub command: NewCommand,
+    pub created_ms: i64,
+    pub deadline_ms: i64,
+}
+
+impl Store {
+    /// `None` for everything that is not a credential now, whatever the reason.
+    pub async fn credential(&self, token_hash: &str) -> Result<Option<Credential>, StoreError> {
+        let row = sqlx::query(
+            "SELECT id, cluster_id, purpose FROM cluster_credentials \
+             WHERE token_hash = $1 AND used_ms IS NULL AND (expires_ms IS NULL OR expires_ms > $2)",
+        )
+        .bind(token_hash)
+        .bind(now_ms())
+        .fetch_optional(self.readers())
+        .await?;
+        row.map(|row| {
+            let purpose: String = row.try_get("purpose")?;
+            Ok(Credential {
+                id: row.try_get("id")?,
+                cluster_id: row.try_get("cluster_id")?,
+                purpose: if purpose == "activation" {
+                    Purpose::Activation
+                } else {
+                    Purpose::Session
+                },
+            })
+        })
+        .transpose()
+    }
+
+    pub async fn specs(&self, cluster: &str) -> Result<Vec<SpecRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT e.id, p.name AS project, e.name, e.namespace, e.branch, e.parsed_commit, e.generation, \
+             e.confirmed_commit, p.allowed_cluster_kinds, e.removal, e.agent_fingerprint \
+             FROM environments e JOIN projects p ON p.id = e.project_id WHERE e.cluster_id = $1 ORDER BY e.id",
+        )
+        .bind(cluster)
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(SpecRow {
+                    id: row.try_get("id")?,
+                    project: row.try_get("project")?,
+                    name: row.try_get("name")?,
+                    namespace: row.try_get("namespace")?,
+                    branch: row.try_get("branch")?,
+                    parsed_commit: row.try_get("parsed_commit")?,
+                    generation: row.try_get("generation")?,
+                    confirmed_commit: row.try_get("confirmed_commit")?,
+                    allowed_cluster_kinds: from_json(
+                        "allowed_cluster_kinds",
+                        row.try_get::<String, _>("allowed_cluster_kinds")?.as_str(),
+                    )?,
+                    removal: row.try_get("removal")?,
+                    agent_fingerprint: row.try_get("agent_fingerprint")?,
+                })
+            })
+            .collect()
+    }
+
+    pub async fn waiting_commands(&self, cluster: &str) -> Result<Vec<PendingCommand>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT c.id, c.environment_id, e.namespace, c.command, c.created_ms, c.deadline_ms \
+             FROM commands c JOIN environments e ON e.id = c.environment_id \
+             WHERE c.cluster_id = $1 AND c.state = 'pending' ORDER BY c.id",
+        )
+        .bind(cluster)
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(PendingCommand {
+                    id: row.try_get("id")?,
+                    environment_id: row.try_get("environment_id")?,
+                    namespace: row.try_get("namespace")?,
+                    command: from_json("command", row.try_get::<String, _>("command")?.as_str())?,
+                    created_ms: row.try_get("created_ms")?,
+                    deadline_ms: row.try_get("deadline_ms")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Ids of commands whose deadline is over and that have no end.
+    pub async fn overdue_commands(&self) -> Result<Vec<String>, StoreError> {
+        Ok(
+            sqlx::query_scalar("SELECT id FROM commands WHERE state = 'pending' AND deadline_ms < $1")
+                .bind(now_ms())
+                .fetch_all(self.readers())
+                .await?,
+        )
+    }
+}
+
+impl Tx {
+    /// Gives the session the next epoch; from here on the ones before it have no say.
+    pub async fn open_session(
+        &mut self,
+        cluster: &str,
+        said: &Introduction<'_>,
+    ) -> Result<Opening, StoreError> {
+        let known: Option<Option<String>> = sqlx::query_scalar("SELECT uid FROM clusters WHERE id = $1")
+            .bind(cluster)
+            .fetch_optional(self.connection())
+            .await?;
+        match known {
+            None => return Ok(Opening::Gone),
+            Some(Some(uid)) if uid != said.uid => {
+                let message = "an agent of another cluster came with this cluster's credential and was refused; \
+                               if the cluster was made anew, delete its record here and create it again";
+                self.cluster_message(cluster, Some(message)).await?;
+                return Ok(Opening::OtherCluster);
+            }
+            Some(_) => {}
+        }
+        let epoch = sqlx::query_scalar(
+            "UPDATE clusters SET uid = $1, epoch = epoch + 1, connected = 1, message = NULL, kubernetes_version = $2, \
+             agent_version = $3, nodes = $4, last_seen_ms = $5 WHERE id = $6 RETURNING epoch",
+        )
+        .bind(said.uid)
+        .bind(said.kubernetes_version)
+        .bind(said.agent_version)
+        .bind(json(said.nodes)?)
+        .bind(now_ms())
+        .bind(cluster)
+        .fetch_one(self.connection())
+        .await?;
+        self.cluster_changed(cluster).await?;
+        self.environments_of_cluster_changed(cluster).await?;
+        Ok(Opening::Epoch(epoch))
+    }
+
+    /// Only the newest session may say that nobody is there.
+    pub async fn close_session(&mut self, cluster: &str, epoch: i64) -> Result<(), StoreError> {
+        let closed =
+            sqlx::query("UPDATE clusters SET connected = 0, last_seen_ms = $1 WHERE id = $2 AND epoch = $3")
+                .bind(now_ms())
+                .bind(cluster)
+                .bind(epoch)
+                .execute(self.connection())
+                .await?;
+        if closed.rows_affected() > 0 {
+            self.cluster_changed(cluster).await?;
+            self.environments_of_cluster_changed(cluster).await?;
+        }
+        Ok(())
+    }
+
+    /// At the start of the server nobody is connected, whatever the last one believed.
+    pub async fn close_all_sessions(&mut self) -> Result<(), StoreError> {
+        let clusters: Vec<String> =
+            sqlx::query_scalar("UPDATE clusters SET connected = 0 WHERE connected = 1 RETURNING id")
+                .fetch_all(self.connection())
+                .await?;
+        for cluster in clusters {
+            self.cluster_changed(&cluster).await?;
+        }
+        Ok(())
+    }
+
+    /// True while this session is the newest of its cluster: what an older one says is not stored.
+    pub async fn is_newest_session(&mut self, cluster: &str, epoch: i64) -> Result<bool, StoreError> {
+        let newest: Option<i64> = sqlx::query_scalar("SELECT epoch FROM clusters WHERE id = $1")
+            .bind(cluster)
+            .fetch_optional(self.connection())
+            .await?;
+        Ok(newest == Some(epoch))
+    }
+
+    /// A long-lived credential for the agent that came with an activation token.
+    pub async fn add_session_credential(
+        &mut self,
+        cluster: &str,
+        token_hash: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO cluster_credentials (id, cluster_id, purpose, token_hash, created_ms) \
+             VALUES ($1, $2, 'session', $3, $4)",
+        )
+        .bind(new_id())
+        .bind(cluster)
+        .bind(token_hash)
+        .bind(now_ms())
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// The swap is complete: the activation token that led to this credential, and credentials that were never used in its
+    /// place, work no longer.
+    pub async fn consume_activation(&mut self, credential: &Credential) -> Result<(), StoreError> {
+        sqlx::query(
+            "DELETE FROM cluster_credentials WHERE cluster_id = $1 AND id <> $2 \
+             AND created_ms <= (SELECT created_ms FROM cluster_credentials WHERE id = $2)",
+        )
+        .bind(&credential.cluster_id)
+        .bind(&credential.id)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    pub async fn cluster_message(&mut self, cluster: &str, message: Option<&str>) -> Result<(), StoreError> {
+        let changed = sqlx::query("UPDATE clusters SET message = $1 WHERE id = $2 AND message IS NOT $1")
+            .bind(message)
+            .bind(cluster)
+            .execute(self.connection())
+            .await?;
+        if changed.rows_affected() > 0 {
+            self.cluster_changed(cluster).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn cluster_info(
+        &mut self,
+        cluster: &str,
+        version: &str,
+        nodes: &[Node],
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE clusters SET kubernetes_version = $1, nodes = $2, last_seen_ms = $3 WHERE id = $4",
+        )
+        .bind(version)
+        .bind(json(nodes)?)
+        .bind(now_ms())
+        .bind(cluster)
+        .execute(self.connection())
+        .await?;
+        self.cluster_changed(cluster).await
+    }
+
+    /// `kinds` is JSON.
+    pub async fn cluster_kinds(&mut self, cluster: &str, kinds: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE clusters SET kinds = $1 WHERE id = $2")
+            .bind(kinds)
+            .bind(cluster)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// The environment, if it is one of this cluster.
+    pub async fn owns_environment(&mut self, cluster: &str, environment: &str) -> Result<bool, StoreError> {
+        let owner: Option<String> = sqlx::query_scalar("SELECT cluster_id FROM environments WHERE id = $1")
+            .bind(environment)
+            .fetch_optional(self.connection())
+            .await?;
+        Ok(owner.as_deref() == Some(cluster))
+    }
+
+    pub async fn environment_exists(&mut self, environment: &str) -> Result<bool, StoreError> {
+        let found: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM environments WHERE id = $1")
+            .bind(environment)
+            .fetch_one(self.connection())
+            .await?;
+        Ok(found > 0)
+    }
+
+    pub async fn is_removal_asked(&mut self, environment: &str) -> Result<bool, StoreError> {
+        let asked: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM environments WHERE id = $1 AND removal IS NOT NULL")
+                .bind(environment)
+                .fetch_one(self.connection())
+                .await?;
+        Ok(asked > 0)
+    }
+
+    /// The cluster of a command.
+    pub async fn owns_command(&mut self, cluster: &str, command: &str) -> Result<bool, StoreError> {
+        let owner: Option<String> = sqlx::query_scalar("SELECT cluster_id FROM commands WHERE id = $1")
+            .bind(command)
+            .fetch_optional(self.connection())
+            .await?;
+        Ok(owner.as_deref() == Some(cluster))
+    }
+
+    pub async fn environment_phase(
+        &mut self,
+        environment: &str,
+        phase: c7n_api::EnvironmentPhase,
+        message: Option<&str>,
+        key: Option<(&str, &str)>,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE environments SET phase = CASE WHEN removal IS NULL THEN $1 ELSE phase END, message = $2, \
+             agent_public_key = COALESCE($3, agent_public_key), agent_fingerprint = COALESCE($4, agent_fingerprint) \
+             WHERE id = $5",
+        )
+        .bind(word(phase))
+        .bind(message)
+        .bind(key.map(|(line, _)| line))
+        .bind(key.map(|(_, fingerprint)| fingerprint))
+        .bind(environment)
+        .execute(self.connection())
+        .await?;
+        self.environment_changed(environment).await
+    }
+
+    async fn environments_of_cluster_changed(&mut self, cluster: &str) -> Result<(), StoreError> {
+        let environments: Vec<String> =
+            sqlx::query_scalar("SELECT id FROM environments WHERE cluster_id = $1")
+                .bind(cluster)
+                .fetch_all(self.connection())
+                .await?;
+        for environment in environments {
+            self.environment_changed(&environment).await?;
+        }
+        Ok(())
+    }
+}
