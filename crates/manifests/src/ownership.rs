@@ -107,7 +107,7 @@ fn item_covered(item: &Value, fields: &Map<String, Value>) -> bool {
 fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
-        Value::Object(map) => map.is_empty(),
+        Value::Object(map) => map.values().all(is_nothing),
         Value::Array(items) => items.is_empty(),
         _ => false,
     }

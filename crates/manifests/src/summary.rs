@@ -14,7 +14,10 @@ pub fn summary(object: &Value) -> BTreeMap<String, String> {
     match object["kind"].as_str().unwrap_or_default() {
         "Deployment" | "StatefulSet" | "ReplicaSet" | "ReplicationController" => {
             let wanted = spec["replicas"].as_i64().unwrap_or(1);
-            columns.put("replicas", format!("{}/{wanted}", count(&status["readyReplicas"])));
+            columns.put(
+                "replicas",
+                format!("{}/{wanted}", count(&status["readyReplicas"])),
+            );
             columns.number("updated", &status["updatedReplicas"]);
             columns.images(&spec["template"]["spec"]);
         }
@@ -46,7 +49,10 @@ pub fn summary(object: &Value) -> BTreeMap<String, String> {
         }
         "Ingress" => {
             columns.text("class", &spec["ingressClassName"]);
-            columns.list("hosts", items(&spec["rules"]).filter_map(|rule| rule["host"].as_str().map(str::to_owned)));
+            columns.list(
+                "hosts",
+                items(&spec["rules"]).filter_map(|rule| rule["host"].as_str().map(str::to_owned)),
+            );
             columns.list("address", addresses(status));
         }
         "PersistentVolumeClaim" => {
@@ -59,7 +65,10 @@ pub fn summary(object: &Value) -> BTreeMap<String, String> {
             columns.text("phase", &status["phase"]);
             columns.text("capacity", &spec["capacity"]["storage"]);
             columns.text("storageClass", &spec["storageClassName"]);
-            if let (Some(namespace), Some(name)) = (spec["claimRef"]["namespace"].as_str(), spec["claimRef"]["name"].as_str()) {
+            if let (Some(namespace), Some(name)) = (
+                spec["claimRef"]["namespace"].as_str(),
+                spec["claimRef"]["name"].as_str(),
+            ) {
                 columns.put("claim", format!("{namespace}/{name}"));
             }
         }
@@ -73,12 +82,26 @@ pub fn summary(object: &Value) -> BTreeMap<String, String> {
             if let (Some(kind), Some(name)) = (target["kind"].as_str(), target["name"].as_str()) {
                 columns.put("target", format!("{kind}/{name}"));
             }
-            columns.put("replicas", format!("{}/{}", count(&status["currentReplicas"]), count(&status["desiredReplicas"])));
+            columns.put(
+                "replicas",
+                format!(
+                    "{}/{}",
+                    count(&status["currentReplicas"]),
+                    count(&status["desiredReplicas"])
+                ),
+            );
             let least = spec["minReplicas"].as_i64().unwrap_or(1);
             columns.put("range", format!("{least}-{}", count(&spec["maxReplicas"])));
         }
         "PodDisruptionBudget" => {
-            columns.put("healthy", format!("{}/{}", count(&status["currentHealthy"]), count(&status["desiredHealthy"])));
+            columns.put(
+                "healthy",
+                format!(
+                    "{}/{}",
+                    count(&status["currentHealthy"]),
+                    count(&status["desiredHealthy"])
+                ),
+            );
             columns.number("disruptionsAllowed", &status["disruptionsAllowed"]);
         }
         "ServiceAccount" | "Role" | "RoleBinding" => {}
@@ -89,8 +112,12 @@ pub fn summary(object: &Value) -> BTreeMap<String, String> {
 
 fn pod(columns: &mut Columns, spec: &Value, status: &Value) {
     let wanted = items(&spec["containers"]).count();
-    let ready = items(&status["containerStatuses"]).filter(|container| container["ready"] == true).count();
-    let restarts: i64 = items(&status["containerStatuses"]).map(|container| count(&container["restartCount"])).sum();
+    let ready = items(&status["containerStatuses"])
+        .filter(|container| container["ready"] == true)
+        .count();
+    let restarts: i64 = items(&status["containerStatuses"])
+        .map(|container| count(&container["restartCount"]))
+        .sum();
     columns.put("ready", format!("{ready}/{wanted}"));
     columns.put("restarts", restarts.to_string());
     columns.text("phase", &status["phase"]);
@@ -146,14 +173,18 @@ impl Columns {
     }
 
     fn images(&mut self, pod_spec: &Value) {
-        let images: BTreeSet<&str> =
-            items(&pod_spec["containers"]).filter_map(|container| container["image"].as_str()).collect();
+        let images: BTreeSet<&str> = items(&pod_spec["containers"])
+            .filter_map(|container| container["image"].as_str())
+            .collect();
         self.list("images", images.into_iter().map(str::to_owned));
     }
 
     fn keys(&mut self, object: &Value, fields: &[&str]) {
-        let keys: BTreeSet<&String> =
-            fields.iter().filter_map(|field| object[*field].as_object()).flat_map(|map| map.keys()).collect();
+        let keys: BTreeSet<&String> = fields
+            .iter()
+            .filter_map(|field| object[*field].as_object())
+            .flat_map(|map| map.keys())
+            .collect();
         self.put("count", keys.len().to_string());
         self.list("keys", keys.into_iter().cloned());
     }
@@ -169,11 +200,18 @@ fn count(value: &Value) -> i64 {
 
 fn port(port: &Value) -> String {
     let protocol = port["protocol"].as_str().unwrap_or("TCP");
-    let node = port["nodePort"].as_i64().map(|node| format!(":{node}")).unwrap_or_default();
+    let node = port["nodePort"]
+        .as_i64()
+        .map(|node| format!(":{node}"))
+        .unwrap_or_default();
     format!("{}{node}/{protocol}", count(&port["port"]))
 }
 
 fn addresses(status: &Value) -> impl Iterator<Item = String> {
-    items(&status["loadBalancer"]["ingress"])
-        .filter_map(|ingress| ingress["ip"].as_str().or(ingress["hostname"].as_str()).map(str::to_owned))
+    items(&status["loadBalancer"]["ingress"]).filter_map(|ingress| {
+        ingress["ip"]
+            .as_str()
+            .or(ingress["hostname"].as_str())
+            .map(str::to_owned)
+    })
 }

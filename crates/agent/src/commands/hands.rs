@@ -2,6 +2,7 @@
 
 use kube::Client;
 use kube::api::{Api, DynamicObject};
+use tokio::sync::oneshot;
 
 use super::delete_object::delete_object;
 use super::get_object::get_object;
@@ -12,15 +13,33 @@ use super::restart::restart;
 use super::scale::scale;
 use super::sync::sync;
 use crate::cluster::{ClusterError, Discovery, KindInfo, Scope};
-use crate::environments::Directory;
+use crate::environments::{Directory, EnvironmentId, Synced};
 
 /// Fields written on a person's word. Not the manager of delivery, which would take them back with its next apply.
 pub(super) const FIELD_MANAGER: &str = "c7n-command";
 
-pub struct Hands {
+/// What commands must know of environments.
+pub trait Places: Send + Sync + 'static {
+    /// The namespace of the environment, if there is one.
+    fn namespace(&self, id: &EnvironmentId) -> Option<String>;
+    /// Asks for a fetch and a pass. `None` if too many ask already.
+    fn ask_sync(&self, id: &EnvironmentId) -> Option<oneshot::Receiver<Synced>>;
+}
+
+impl Places for Directory {
+    fn namespace(&self, id: &EnvironmentId) -> Option<String> {
+        Directory::namespace(self, id)
+    }
+
+    fn ask_sync(&self, id: &EnvironmentId) -> Option<oneshot::Receiver<Synced>> {
+        Directory::ask_sync(self, id)
+    }
+}
+
+pub struct Hands<P> {
     client: Client,
     discovery: Discovery,
-    environments: Directory,
+    environments: P,
 }
 
 /// An object in its place.
@@ -30,8 +49,8 @@ pub(super) struct Target<'a> {
     pub object: &'a ObjectName,
 }
 
-impl Hands {
-    pub fn new(client: Client, discovery: Discovery, environments: Directory) -> Self {
+impl<P: Places> Hands<P> {
+    pub fn new(client: Client, discovery: Discovery, environments: P) -> Self {
         Self {
             client,
             discovery,
@@ -82,7 +101,7 @@ impl Hands {
     }
 }
 
-impl CarryOut for Hands {
+impl<P: Places> CarryOut for Hands<P> {
     async fn carry_out(&self, order: &Order, ledger: &Ledger) -> OrderResult {
         Box::pin(self.attempt(order, ledger))
             .await

@@ -16,7 +16,7 @@ mod restart;
 mod scale;
 mod sync;
 
-pub use hands::Hands;
+pub use hands::{Hands, Places};
 pub use ledger::Ledger;
 pub use order::{CommandId, ObjectName, Order, OrderEnd, OrderKey, OrderResult, Verb};
 pub use pool::{CarryOut, Pool, Results};

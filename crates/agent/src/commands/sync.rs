@@ -1,10 +1,11 @@
 //! Sync: fetch and converge now, and tell how it went.
 
+use super::hands::Places;
 use super::order::OrderResult;
-use crate::environments::{Directory, EnvironmentId, PassEnd, SyncEnd};
+use crate::environments::{EnvironmentId, PassEnd, SyncEnd};
 
 /// Repeating it is harmless: it asks for what the agent does anyway.
-pub(super) async fn sync(environments: &Directory, id: &EnvironmentId) -> Result<OrderResult, String> {
+pub(super) async fn sync(environments: &impl Places, id: &EnvironmentId) -> Result<OrderResult, String> {
     let Some(answer) = environments.ask_sync(id) else {
         return Err("many syncs already wait for this environment; they all end with the same pass".into());
     };

@@ -1,18 +1,43 @@
 //! One pass over one commit: read, plan, apply, prune, report.
 //!
-//! PLACEHOLDER of the seam, until the real one replaces this file: the names below are what `serve.rs` uses.
+//! In: a commit of the mirror, the specification, what lives. Out: writes by server-side apply, deletions, a report. A
+//! pass over an environment that is as it should be writes nothing and asks nobody. Never: a write outside of the
+//! environment's namespace but of the kinds that its project allows, a field that somebody else owns by right, a
+//! deletion that looks like an accident.
+//!
+//! In the order of a pass:
+//!
+//! - `read`: from the commit to the wanted objects
+//! - `live`: what there is
+//! - (the plan itself is [`c7n_manifests::plan`])
+//! - `applyset`: the environment's inventory in the cluster
+//! - `wave`, `apply`, `conflict`: the writes
+//! - `prune`: the deletions
+//! - `report`, `failure`: what is said of it all
+
+mod apply;
+mod applyset;
+mod conflict;
+mod converge;
+mod failure;
+mod live;
+mod prune;
+mod read;
+mod report;
+mod wave;
 
 use std::sync::Arc;
 
-use c7n_git::{CommitId, Mirror};
-use c7n_link::messages::{DeliveryReport, EnvironmentSpec};
+use c7n_link::messages::DeliveryReport;
 use kube::Client;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Discovery;
 use crate::state::StateIndex;
 
+pub use converge::Delivery;
+
+/// What deliveries share.
 pub struct DeliveryContext {
     pub client: Client,
     pub discovery: Discovery,
@@ -20,9 +45,6 @@ pub struct DeliveryContext {
     /// Over all environments.
     pub apply_permits: Arc<Semaphore>,
 }
-
-/// Delivers one environment.
-pub struct Delivery {}
 
 pub struct Converged {
     pub report: DeliveryReport,
@@ -37,30 +59,4 @@ pub enum RetryNeed {
     Waits,
     /// Something failed that may go well later.
     Again,
-}
-
-impl Delivery {
-    pub fn new(_: DeliveryContext, _: &EnvironmentSpec) -> Self {
-        Self {}
-    }
-
-    pub async fn converge(
-        &mut self,
-        _: &Mirror,
-        commit: &CommitId,
-        spec: &EnvironmentSpec,
-        _: &CancellationToken,
-    ) -> Converged {
-        let report = DeliveryReport {
-            environment_id: spec.environment_id.clone(),
-            commit: commit.to_string(),
-            generation: spec.generation,
-            message: "this build of the agent cannot deliver".into(),
-            ..DeliveryReport::default()
-        };
-        Converged {
-            report,
-            retry: RetryNeed::Waits,
-        }
-    }
 }

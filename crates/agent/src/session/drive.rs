@@ -89,18 +89,11 @@ impl<I: Inbox, W: AsyncFnOnce(&Welcome)> Drive<'_, I, W> {
                 () = shutdown.cancelled() => {
                     self.outgoing.with(|session| session.refuse(ByeCode::GoingAway, "the agent stops", 0));
                 }
-                message = stream.next() => match message {
-                    Some(Ok(Message::Binary(bytes))) => self.receive(&bytes),
-                    // Text is not spoken here; the WebSocket's own pings and pongs answer themselves.
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => self.dirty_since = self.dirty_since.or(Some(Instant::now())),
-                    Some(Ok(Message::Close(frame))) => {
-                        let reason = frame.map(|frame| frame.reason.to_string()).unwrap_or_default();
-                        return self.ending(ByeCode::Unspecified, format!("the platform closed the socket {reason}"), None);
+                message = stream.next() => {
+                    if let Some((code, reason)) = self.hear(message) {
+                        return self.ending(code, reason, None);
                     }
-                    Some(Ok(_)) => return self.ending(ByeCode::ProtocolError, "text came where frames are due", None),
-                    Some(Err(cause)) => return self.ending(ByeCode::Unspecified, cause, None),
-                    None => return self.ending(ByeCode::Unspecified, "the socket was closed", None),
-                },
+                }
                 written = write_one(&mut sink, &mut self.queue), if self.dirty_since.is_some() => match written {
                     Ok(Wrote::Something) => self.dirty_since = Some(Instant::now()),
                     Ok(Wrote::Everything) => self.dirty_since = None,
@@ -115,6 +108,29 @@ impl<I: Inbox, W: AsyncFnOnce(&Welcome)> Drive<'_, I, W> {
                     self.outgoing.with(|session| session.tick(now));
                 }
             }
+        }
+    }
+
+    /// Takes one message of the socket; answers why the session is over, if it is.
+    fn hear(&mut self, message: Option<Result<Message, WsError>>) -> Option<(ByeCode, String)> {
+        let over = |reason: String| Some((ByeCode::Unspecified, reason));
+        match message {
+            Some(Ok(Message::Binary(bytes))) => {
+                self.receive(&bytes);
+                None
+            }
+            // The socket answers these itself; the answer has to be flushed.
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
+                self.dirty_since.get_or_insert_with(Instant::now);
+                None
+            }
+            Some(Ok(Message::Close(frame))) => {
+                let reason = frame.map(|frame| frame.reason.to_string()).unwrap_or_default();
+                over(format!("the platform closed the socket {reason}"))
+            }
+            Some(Ok(_)) => Some((ByeCode::ProtocolError, "text came where frames are due".into())),
+            Some(Err(cause)) => over(cause.to_string()),
+            None => over("the socket was closed".into()),
         }
     }
 

@@ -21,7 +21,11 @@ pub(super) fn job(object: &Value) -> Health {
     let wanted = object["spec"]["completions"].as_i64().unwrap_or(1);
     let (done, active) = (number(&status["succeeded"]), number(&status["active"]));
     let failed = number(&status["failed"]);
-    let failures = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+    let failures = if failed > 0 {
+        format!(", {failed} failed")
+    } else {
+        String::new()
+    };
     Health::progressing(format!("{done} of {wanted} done, {active} running{failures}"))
 }
 

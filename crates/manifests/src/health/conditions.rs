@@ -5,7 +5,10 @@ use serde_json::Value;
 use super::Health;
 
 pub(super) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
-    object["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind)
+    object["status"]["conditions"]
+        .as_array()?
+        .iter()
+        .find(|condition| condition["type"] == kind)
 }
 
 pub(super) fn is(object: &Value, kind: &str, status: &str) -> bool {

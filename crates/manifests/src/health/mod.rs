@@ -52,7 +52,10 @@ impl fmt::Display for HealthStatus {
 
 impl Health {
     pub fn new(status: HealthStatus, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self {
+            status,
+            message: message.into(),
+        }
     }
 
     fn healthy() -> Self {
@@ -106,8 +109,12 @@ pub fn health(object: &Value) -> Health {
 }
 
 fn being_deleted(object: &Value) -> Health {
-    let finalizers: Vec<&str> =
-        object["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let finalizers: Vec<&str> = object["metadata"]["finalizers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if finalizers.is_empty() {
         Health::progressing("being deleted")
     } else {

@@ -21,5 +21,7 @@ pub(super) fn ingress(object: &Value) -> Health {
 }
 
 fn has_address(object: &Value) -> bool {
-    object["status"]["loadBalancer"]["ingress"].as_array().is_some_and(|ingress| !ingress.is_empty())
+    object["status"]["loadBalancer"]["ingress"]
+        .as_array()
+        .is_some_and(|ingress| !ingress.is_empty())
 }

@@ -83,7 +83,10 @@ fn stuck(object: &Value) -> Option<Health> {
         let terminated = &container["state"]["terminated"];
         let failed = number(&terminated["exitCode"]) != 0;
         failed.then(|| {
-            Health::degraded(format!("container {name}: ended with {}", ended(terminated).unwrap_or_default()))
+            Health::degraded(format!(
+                "container {name}: ended with {}",
+                ended(terminated).unwrap_or_default()
+            ))
         })
     })
 }
@@ -91,8 +94,13 @@ fn stuck(object: &Value) -> Option<Health> {
 fn waiting(object: &Value) -> Option<String> {
     all_containers(object).find_map(|container| {
         let waiting = &container["state"]["waiting"];
-        let reason = waiting["reason"].as_str().filter(|reason| *reason != "PodInitializing")?;
-        Some(format!("container {}: {reason}", container["name"].as_str().unwrap_or_default()))
+        let reason = waiting["reason"]
+            .as_str()
+            .filter(|reason| *reason != "PodInitializing")?;
+        Some(format!(
+            "container {}: {reason}",
+            container["name"].as_str().unwrap_or_default()
+        ))
     })
 }
 
@@ -102,7 +110,10 @@ fn failed(object: &Value) -> String {
         let terminated = &container["state"]["terminated"];
         (number(&terminated["exitCode"]) != 0).then(|| {
             let name = container["name"].as_str().unwrap_or_default();
-            format!("container {name}: ended with {}", ended(terminated).unwrap_or_default())
+            format!(
+                "container {name}: ended with {}",
+                ended(terminated).unwrap_or_default()
+            )
         })
     });
     let own = explain(status);
@@ -123,9 +134,16 @@ fn ended(terminated: &Value) -> Option<String> {
 }
 
 fn containers(object: &Value) -> impl Iterator<Item = &Value> {
-    object["status"]["containerStatuses"].as_array().into_iter().flatten()
+    object["status"]["containerStatuses"]
+        .as_array()
+        .into_iter()
+        .flatten()
 }
 
 fn all_containers(object: &Value) -> impl Iterator<Item = &Value> {
-    object["status"]["initContainerStatuses"].as_array().into_iter().flatten().chain(containers(object))
+    object["status"]["initContainerStatuses"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .chain(containers(object))
 }

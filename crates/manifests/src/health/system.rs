@@ -35,7 +35,9 @@ pub(super) fn api_service(object: &Value) -> Health {
 
 pub(super) fn autoscaler(object: &Value) -> Health {
     for kind in ["AbleToScale", "ScalingActive"] {
-        let Some(found) = condition(object, kind).filter(|c| c["status"] == "False") else { continue };
+        let Some(found) = condition(object, kind).filter(|c| c["status"] == "False") else {
+            continue;
+        };
         return if found["reason"] == "ScalingDisabled" {
             Health::suspended(explain(found))
         } else {
@@ -43,7 +45,10 @@ pub(super) fn autoscaler(object: &Value) -> Health {
         };
     }
     if let Some(limited) = condition(object, "ScalingLimited").filter(|c| c["status"] == "True") {
-        return Health { message: explain(limited), ..Health::healthy() };
+        return Health {
+            message: explain(limited),
+            ..Health::healthy()
+        };
     }
     // autoscaling/v1 has no conditions in its status.
     if is(object, "AbleToScale", "True") || !object["status"]["currentReplicas"].is_null() {
@@ -57,7 +62,10 @@ pub(super) fn disruption_budget(object: &Value) -> Health {
         return waiting;
     }
     let status = &object["status"];
-    let (current, wanted) = (number(&status["currentHealthy"]), number(&status["desiredHealthy"]));
+    let (current, wanted) = (
+        number(&status["currentHealthy"]),
+        number(&status["desiredHealthy"]),
+    );
     if current < wanted {
         return Health::progressing(format!("{current} of {wanted} pods healthy"));
     }

@@ -11,7 +11,9 @@ pub(super) fn deployment(object: &Value) -> Health {
     if let Some(waiting) = unseen(object) {
         return waiting;
     }
-    if let Some(progress) = condition(object, "Progressing").filter(|c| c["reason"] == "ProgressDeadlineExceeded") {
+    if let Some(progress) =
+        condition(object, "Progressing").filter(|c| c["reason"] == "ProgressDeadlineExceeded")
+    {
         return Health::degraded(explain(progress));
     }
     if let Some(failure) = condition(object, "ReplicaFailure").filter(|c| c["status"] == "True") {
@@ -23,7 +25,10 @@ pub(super) fn deployment(object: &Value) -> Health {
     let wanted = wanted(object);
     let status = &object["status"];
     let (total, updated) = (number(&status["replicas"]), number(&status["updatedReplicas"]));
-    let (ready, available) = (number(&status["readyReplicas"]), number(&status["availableReplicas"]));
+    let (ready, available) = (
+        number(&status["readyReplicas"]),
+        number(&status["availableReplicas"]),
+    );
     if updated < wanted {
         return Health::progressing(format!("{updated} of {wanted} replicas updated"));
     }
@@ -72,7 +77,10 @@ pub(super) fn stateful_set(object: &Value) -> Health {
             Health::healthy()
         };
     }
-    let revisions = (status["updateRevision"].as_str(), status["currentRevision"].as_str());
+    let revisions = (
+        status["updateRevision"].as_str(),
+        status["currentRevision"].as_str(),
+    );
     if let (Some(update), Some(current)) = revisions
         && update != current
     {
@@ -134,7 +142,8 @@ pub(super) fn replica_set(object: &Value) -> Health {
 /// These kinds always report `observedGeneration`; without it the controller has not come by at all.
 fn unseen(object: &Value) -> Option<Health> {
     not_observed(object).or_else(|| {
-        let silent = object["status"]["observedGeneration"].is_null() && !object["metadata"]["generation"].is_null();
+        let silent =
+            object["status"]["observedGeneration"].is_null() && !object["metadata"]["generation"].is_null();
         silent.then(|| Health::progressing("not yet seen by its controller"))
     })
 }

@@ -2,7 +2,8 @@
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, hash_map},
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
 };
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
@@ -37,10 +38,19 @@ pub(crate) fn compose(text: &str, limits: &Limits) -> Result<Composed, Vec<Fault
         alias_nodes: 0,
         alias_bytes: 0,
     };
+    // Where a text without a line break at its end has its end, in characters.
+    let unfinished = (!text.ends_with(['\n', '\r'])).then(|| text.chars().count());
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let step = match event {
-            Ok((event, span)) => composer.on_event(event, place(&span.start)),
+            Ok((event, span)) => {
+                let event = if Some(span.end.index()) == unfinished {
+                    without_added_break(event)
+                } else {
+                    event
+                };
+                composer.on_event(event, place(&span.start))
+            }
             Err(error) => Err(syntax(text, error.marker(), error.info())),
         };
         if let Err(fault) = step {
@@ -59,6 +69,23 @@ pub(crate) fn compose(text: &str, limits: &Limits) -> Result<Composed, Vec<Fault
         Err(composer.faults)
     }
 }
+
+/// A block scalar at the end of a file without a last line break: the parser adds one, go-yaml does not.
+fn without_added_break(event: Event<'_>) -> Event<'_> {
+    match event {
+        Event::Scalar(text, style @ (ScalarStyle::Literal | ScalarStyle::Folded), anchor, tag) => {
+            let text = match text.strip_suffix('\n') {
+                Some(shorter) => Cow::Owned(shorter.to_owned()),
+                None => text,
+            };
+            Event::Scalar(text, style, anchor, tag)
+        }
+        other => other,
+    }
+}
+
+/// A mapping takes as much memory as some scalars, however few keys it has.
+const MAP_WEIGHT: usize = 4;
 
 struct Composer<'a> {
     limits: &'a Limits,
@@ -91,7 +118,9 @@ struct Fields {
     entries: Vec<Entry>,
     /// Whether the file itself wrote the entry, or a merge key brought it.
     written: Vec<bool>,
-    index: HashMap<String, usize>,
+    /// From the hash of a key to its entry, in mappings of [`INDEX_FROM`] keys and more.
+    index: HashMap<u64, usize>,
+    hasher: RandomState,
     pending: Pending,
 }
 
@@ -99,7 +128,8 @@ struct Fields {
 enum Pending {
     #[default]
     Key,
-    Value(String, Position),
+    /// A key, and the entry it replaces.
+    Value(String, Position, Option<usize>),
     /// The value of `<<`.
     Merge,
     /// The value of a key that was refused: read and thrown away.
@@ -144,7 +174,14 @@ impl Composer<'_> {
     }
 
     fn open(&mut self, at: Position, anchor: usize, open: Open) -> Result<(), Fault> {
-        self.count(at, 1)?;
+        self.count(
+            at,
+            if matches!(open, Open::Map(_)) {
+                MAP_WEIGHT
+            } else {
+                1
+            },
+        )?;
         if self.stack.len() >= self.limits.depth {
             return Err(self.too_deep(at));
         }
@@ -176,7 +213,11 @@ impl Composer<'_> {
             return Ok(());
         };
         size.depth += 1;
-        size.nodes += 1;
+        size.nodes += if matches!(open, Open::Map(_)) {
+            MAP_WEIGHT
+        } else {
+            1
+        };
         let kind = match open {
             Open::List(items) => Kind::List(items),
             Open::Map(fields) => Kind::Map(fields.entries),
@@ -321,20 +362,23 @@ impl Composer<'_> {
         else {
             return Ok(());
         };
-        if let Some(found) = fields.find(&key).filter(|&found| fields.written[found]) {
-            let first = fields.entries[found].key_at.line;
-            self.faults.push(Fault {
-                at,
-                code: ErrorCode::DuplicateKey,
-                message: format!(
+        let found = fields.find(&key);
+        fields.pending = match found.filter(|&found| fields.written[found]) {
+            Some(found) => {
+                let first = fields.entries[found].key_at.line;
+                let message = format!(
                     "the key `{}` is already set at line {first}; remove one of the two",
                     shorten(&key)
-                ),
-            });
-            fields.pending = Pending::Nothing;
-        } else {
-            fields.pending = Pending::Value(key, at);
-        }
+                );
+                self.faults.push(Fault {
+                    at,
+                    code: ErrorCode::DuplicateKey,
+                    message,
+                });
+                Pending::Nothing
+            }
+            None => Pending::Value(key, at, found),
+        };
         Ok(())
     }
 
@@ -353,10 +397,11 @@ impl Composer<'_> {
         match &mut frame.open {
             Open::List(items) => items.push(node),
             Open::Map(fields) => match std::mem::take(&mut fields.pending) {
-                Pending::Value(key, key_at) => {
+                Pending::Value(key, key_at, replaces) => {
                     frame.size.bytes += key.len();
                     frame.size.nodes += 1;
                     fields.set(
+                        replaces,
                         Entry {
                             key,
                             key_at,
@@ -437,31 +482,39 @@ impl Fields {
         if self.entries.len() < INDEX_FROM {
             self.entries.iter().position(|entry| entry.key == key)
         } else {
-            self.index.get(key).copied()
+            let found = *self.index.get(&self.hasher.hash_one(key))?;
+            if self.entries[found].key == key {
+                return Some(found);
+            }
+            // Two keys with one hash: next to impossible, and right all the same.
+            self.entries.iter().position(|entry| entry.key == key)
         }
     }
 
-    fn set(&mut self, entry: Entry, written: bool) {
-        if let Some(found) = self.find(&entry.key) {
+    fn set(&mut self, replaces: Option<usize>, entry: Entry, written: bool) {
+        if let Some(found) = replaces {
             self.entries[found] = entry;
             self.written[found] |= written;
             return;
         }
-        self.entries.push(entry);
-        self.written.push(written);
-        if self.entries.len() == INDEX_FROM {
+        if self.entries.len() + 1 == INDEX_FROM {
             self.index = self
                 .entries
                 .iter()
                 .enumerate()
-                .map(|(at, e)| (e.key.clone(), at))
+                .map(|(at, e)| (self.hasher.hash_one(e.key.as_str()), at))
                 .collect();
-        } else if self.entries.len() > INDEX_FROM {
-            let at = self.entries.len() - 1;
-            if let hash_map::Entry::Vacant(vacant) = self.index.entry(self.entries[at].key.clone()) {
-                vacant.insert(at);
-            }
         }
+        if self.entries.len() + 1 >= INDEX_FROM {
+            self.index
+                .insert(self.hasher.hash_one(entry.key.as_str()), self.entries.len());
+        }
+        // The usual growth starts at four entries, and most mappings are smaller than their memory then.
+        if self.entries.len() < 4 {
+            self.entries.reserve_exact(1);
+        }
+        self.entries.push(entry);
+        self.written.push(written);
     }
 
     /// In go-yaml v2 a merge key sets its keys where it stands: keys before it are overwritten, keys after it overwrite. In a
@@ -478,7 +531,8 @@ impl Fields {
         for source in sources.into_iter().rev() {
             if let Kind::Map(entries) = source.kind {
                 for entry in entries {
-                    self.set(entry, false);
+                    let replaces = self.find(&entry.key);
+                    self.set(replaces, entry, false);
                 }
             }
         }
@@ -552,6 +606,14 @@ fn tag_fault(at: Position, refusal: &Refusal) -> Fault {
 
 fn syntax(text: &str, marker: &Marker, info: &str) -> Fault {
     let at = place(marker);
+    if info == "recursion limit exceeded" {
+        let message = "lists and mappings are nested too deep; flatten the manifest".to_owned();
+        return Fault {
+            at,
+            code: ErrorCode::Budget,
+            message,
+        };
+    }
     let line = text
         .lines()
         .nth(at.line.saturating_sub(1) as usize)
@@ -559,8 +621,12 @@ fn syntax(text: &str, marker: &Marker, info: &str) -> Fault {
     let indent = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
     let advice = if indent.contains('\t') {
         "; indent with spaces, YAML allows no tabs there"
+    } else if line.contains('\t') {
+        "; write a space in place of the tab"
     } else if line.contains("{{") {
         "; it looks like an unrendered template: render it before committing"
+    } else if info == "invalid indentation" {
+        "; inside `{` or `[` indent every line, the closing one too, deeper than the key before it"
     } else {
         "; correct the syntax at this place or in the lines just above"
     };

@@ -5,7 +5,7 @@
 pub struct Limits {
     /// Size of the file.
     pub bytes: usize,
-    /// Scalars, lists and mappings of the whole file, those that aliases repeat included.
+    /// Scalars and lists of the whole file, those that aliases repeat included; a mapping counts for four.
     pub nodes: usize,
     /// Nodes that aliases and merge keys repeat (CVE-2019-11253).
     pub alias_nodes: usize,
@@ -21,7 +21,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             bytes: 8 << 20,
-            nodes: 400_000,
+            nodes: 300_000,
             alias_nodes: 50_000,
             alias_bytes: 4 << 20,
             depth: 100,

@@ -364,12 +364,24 @@ async fn what_failed_keeps_the_tag_where_it_was_and_is_tried_again() {
         .until("a failed pass", |bench| bench.reports().len() == 1)
         .await;
     assert_eq!(bench.tag(), None);
-    bench.until("tagged", |bench| bench.tag() == Some(commit.clone())).await;
-    bench.until("a second pass is told", |bench| bench.reports().len() >= 2).await;
+    bench
+        .until("tagged", |bench| bench.tag() == Some(commit.clone()))
+        .await;
+    bench
+        .until("a second pass is told", |bench| bench.reports().len() >= 2)
+        .await;
 
     assert_eq!(bench.converged(&commit), 2);
     let attempts: Vec<u32> = bench.reports().iter().map(|report| report.attempt).collect();
     assert_eq!(attempts[..2], [1, 2]);
+    let converge = format!("converge {commit}");
+    let prepare = "prepare shop".to_owned();
+    let looked_after = [&prepare, &converge, &prepare, &converge].map(String::clone);
+    assert_eq!(
+        bench.log(),
+        looked_after,
+        "a namespace that somebody deleted is made again"
+    );
     bench.stop().await;
 }
 
