@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Nobody is kept away for longer by a `retry_after`, which may be a slip of the peer's.
+const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+
 /// Exponential back-off with full jitter. The jitter is applied after the cap: otherwise ten thousand agents that have all
 /// reached the cap would knock in step.
 #[derive(Debug, Clone)]
@@ -30,7 +33,10 @@ impl Backoff {
         let jitter = |span: Duration| span.mul_f64(random as f64 / u64::MAX as f64);
         match retry_after {
             // Nobody comes earlier than asked, and not all at once.
-            Some(asked) => asked + jitter(ceiling.max(asked / 2)),
+            Some(asked) => {
+                let asked = asked.min(LONGEST_ASKED);
+                asked + jitter(ceiling.max(asked / 2))
+            }
             None => jitter(ceiling),
         }
     }
@@ -76,5 +82,7 @@ mod tests {
         let asked = Duration::from_secs(30);
         assert_eq!(backoff.next(0, Some(asked)), asked);
         assert!(backoff.next(u64::MAX, Some(asked)) >= asked);
+        let for_ever = backoff.next(u64::MAX, Some(Duration::MAX));
+        assert!(for_ever >= LONGEST_ASKED && for_ever <= LONGEST_ASKED * 2);
     }
 }

@@ -17,13 +17,14 @@ pub struct StateDigest {
 
 impl StateDigest {
     pub fn insert(&mut self, namespace: &str, name: &str, digest: &[u8]) {
-        self.count += 1;
+        self.count = self.count.wrapping_add(1);
         self.sum = self.sum.wrapping_add(hash(namespace, name, digest));
     }
 
-    /// Takes out exactly what was put in.
+    /// Takes out exactly what was put in. What was not in makes the digest wrong until it is put in, and nothing worse: the
+    /// peer finds it differing, and asks.
     pub fn remove(&mut self, namespace: &str, name: &str, digest: &[u8]) {
-        self.count -= 1;
+        self.count = self.count.wrapping_sub(1);
         self.sum = self.sum.wrapping_sub(hash(namespace, name, digest));
     }
 

@@ -43,7 +43,11 @@ impl CommandLedger {
         }
     }
 
+    /// The first result of a command stands: it may have been said already.
     pub fn finish(&mut self, result: CommandResult) {
+        if matches!(self.commands.get(&result.command_id), Some(Some(_))) {
+            return;
+        }
         self.finished.push_back(result.command_id.clone());
         self.commands.insert(result.command_id.clone(), Some(result));
         while self.finished.len() > self.capacity {
@@ -70,6 +74,22 @@ mod tests {
         };
         ledger.finish(result.clone());
         assert_eq!(ledger.begin("a"), Entry::Done(result));
+    }
+
+    #[test]
+    fn a_command_has_one_result_and_one_place() {
+        let result = |id: &str, message: &str| CommandResult {
+            command_id: id.into(),
+            message: message.into(),
+            ..CommandResult::default()
+        };
+        let mut ledger = CommandLedger::new(2);
+        ledger.begin("a");
+        ledger.finish(result("a", "first"));
+        ledger.finish(result("a", "second"));
+        ledger.begin("b");
+        ledger.finish(result("b", ""));
+        assert_eq!(ledger.begin("a"), Entry::Done(result("a", "first")));
     }
 
     #[test]

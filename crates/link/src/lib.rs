@@ -14,7 +14,8 @@
 //! - **Epochs.** The platform numbers the sessions; a late word of one cannot touch the next.
 //! - **Digests.** After a break the two sides compare one digest per environment and kind ([`digest`], [`reconcile`]); only
 //!   what differs travels.
-//! - **Nothing is dropped for its size.** Big messages travel in chunks, compressed; both sides cap what they unpack.
+//! - **Nothing is dropped for its size.** Big messages travel in chunks, compressed; both sides cap what they unpack, and
+//!   what is beyond the cap is told in its place.
 
 pub mod backoff;
 pub mod digest;
@@ -27,7 +28,7 @@ pub mod session;
 pub use backoff::Backoff;
 pub use ledger::{CommandLedger, Entry};
 pub use outbox::Outbox;
-pub use session::{Config, Output, ProtocolError, Role, Session};
+pub use session::{Config, Output, Oversized, ProtocolError, Role, Session};
 
 /// WebSocket subprotocol (RFC 6455, section 1.9).
 pub const SUBPROTOCOL: &str = "c7n.agent.v1";

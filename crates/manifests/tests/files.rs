@@ -1,5 +1,8 @@
 //! From files to the tree of an environment: what is taken, what is refused, and in which words.
 
+// clippy.toml allows it in tests, and does not count their helpers among them.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 
 use c7n_manifests::{

@@ -1,5 +1,8 @@
 //! The reader and the Go library that `kubectl` uses read the same in every text of the corpus.
 
+// clippy.toml allows it in tests, and does not count their helpers among them.
+#![allow(clippy::unwrap_used)]
+
 use c7n_manifests::{Limits, yaml_to_json};
 use serde_json::Value;
 

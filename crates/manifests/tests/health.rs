@@ -1,5 +1,8 @@
 //! What a person is told about a live object, kind by kind.
 
+// clippy.toml allows it in tests, and does not count their helpers among them.
+#![allow(clippy::unwrap_used)]
+
 use c7n_manifests::{HealthStatus::*, health, state_digest, summary};
 use serde_json::{Value, json};
 

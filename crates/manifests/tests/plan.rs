@@ -1,5 +1,8 @@
 //! What a plan writes, deletes, holds and refuses; and that it comes to rest.
 
+// clippy.toml allows it in tests, and does not count their helpers among them.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use c7n_manifests::{

@@ -1,5 +1,8 @@
 //! A figure, not a promise of every machine: `cargo test --release -p c7n-manifests --test speed -- --ignored --nocapture`.
 
+// clippy.toml allows it in tests, and does not count their helpers among them.
+#![allow(clippy::unwrap_used)]
+
 use std::time::Instant;
 
 use c7n_manifests::{Confinement, Limits, PrunePolicy, assemble, builtin_scope, parse_file, plan};

@@ -105,7 +105,8 @@ impl Inventory {
     ) -> Result<(), InventoryError> {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
         let asked = "written";
-        let names: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+        let mut names: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+        names.sort();
         let parent = json!({
             "apiVersion": "v1",
             "kind": "Secret",

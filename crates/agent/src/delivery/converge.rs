@@ -130,7 +130,7 @@ impl Delivery {
         }
         for (object, done) in Box::pin(write(&hand, &tree.objects, decided, cancel)).await {
             match done {
-                Ok(()) => results.applied(object),
+                Ok(action) => results.applied(object, action),
                 Err(failure) => results.failed(object, failure),
             }
         }

@@ -114,6 +114,8 @@ fn code(status: &Status) -> &'static str {
         400 | 415 => "invalid",
         429 | 503 | 504 => "unavailable",
         500 if webhook => "webhook-unavailable",
+        // A field of the wrong type or one that the schema does not have: the API server calls that its own fault.
+        500 if status.message.contains("typed patch object") => "invalid",
         500.. => "unavailable",
         _ => "refused",
     }
@@ -208,6 +210,11 @@ mod tests {
             (400, "admission webhook \"w\" denied the request: no", "denied"),
             (500, "failed calling webhook \"w\"", "webhook-unavailable"),
             (429, "too many requests", "unavailable"),
+            (
+                500,
+                "failed to create typed patch object (shop/a): .spec.size: expected integer",
+                "invalid",
+            ),
             (404, "namespaces \"shop\" not found", "namespace-missing"),
         ] {
             let told = Failure::refused(&id, &status(json!({"code": code, "message": message})));

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use c7n_link::messages::{self, DeliveryReport, EnvironmentSpec, HeldPrune, ObjectResult, Outcome};
-use c7n_manifests::{FileError, Live, Object, ObjectId, Plan};
+use c7n_manifests::{Action, FileError, Live, Object, ObjectId, Plan};
 
 use super::apply::key_of;
-use super::failure::Failure;
+use super::failure::{Failure, Failure as Remark};
 use super::{Converged, RetryNeed};
 
 /// Deletions that wait are listed up to so many.
@@ -19,8 +19,19 @@ const HELD_SHOWN: usize = 200;
 pub struct Results(BTreeMap<ObjectId, ObjectResult>);
 
 impl Results {
-    pub fn applied(&mut self, object: &Object) {
-        self.put(wanted(object, Outcome::Applied, None));
+    pub fn applied(&mut self, object: &Object, action: Action) {
+        let remark = match action {
+            Action::Create | Action::Update => None,
+            Action::Adopt => Some(Remark::new(
+                "adopted",
+                "it was there already and belongs to the environment now",
+            )),
+            Action::Repair => Some(Remark::new(
+                "repaired",
+                "somebody else had changed it; it is again what the file says",
+            )),
+        };
+        self.put(wanted(object, Outcome::Applied, remark));
     }
 
     pub fn failed(&mut self, object: &Object, failure: Failure) {

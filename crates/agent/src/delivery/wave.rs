@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use c7n_manifests::{Object, Plan, Step};
+use c7n_manifests::{Action, Object, Plan, Step};
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ pub async fn write<'a>(
     wanted: &'a [Object],
     plan: &Plan,
     cancel: &CancellationToken,
-) -> Vec<(&'a Object, Result<(), Failure>)> {
+) -> Vec<(&'a Object, Result<Action, Failure>)> {
     let mut results = Vec::with_capacity(plan.writes());
     for wave in &plan.waves {
         let steps = wave
@@ -53,11 +53,12 @@ async fn job<'a>(
     step: &Step,
     object: &'a Object,
     cancel: &CancellationToken,
-) -> Option<(&'a Object, Result<(), Failure>)> {
+) -> Option<(&'a Object, Result<Action, Failure>)> {
     if cancel.is_cancelled() {
         return None;
     }
-    Some((object, Box::pin(hand.apply(object, step.action)).await))
+    let done = Box::pin(hand.apply(object, step.action)).await;
+    Some((object, done.map(|()| step.action)))
 }
 
 fn is_definition(object: &Object) -> bool {

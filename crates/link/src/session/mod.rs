@@ -7,8 +7,10 @@
 
 mod config;
 mod error;
+mod oversize;
 mod receive;
 mod send;
+mod weigh;
 
 use std::collections::VecDeque;
 
@@ -16,8 +18,9 @@ use bytes::{Bytes, BytesMut};
 
 pub use config::Config;
 pub use error::ProtocolError;
+pub use oversize::Oversized;
 
-use crate::messages::{Bye, ByeCode, Control, Frame, Hello, Say, Topic, Welcome};
+use crate::messages::{Bye, ByeCode, Control, Frame, Hello, Ping, Say, Topic, Welcome};
 use crate::outbox::{Outbox, Taken};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,9 +77,13 @@ pub struct Session {
     next_seq: u64,
     under_way: VecDeque<UnderWay>,
     under_way_bytes: usize,
+    oversized: Vec<Oversized>,
     // what we hear
     received: u64,
     partial: BytesMut,
+    /// Delivered and not committed: position and size of each message.
+    uncommitted: VecDeque<(u64, usize)>,
+    uncommitted_bytes: usize,
     committed: u64,
     acknowledged: u64,
     // the clock's side
@@ -89,6 +96,7 @@ pub struct Session {
 #[derive(Debug)]
 struct UnderWay {
     seq: u64,
+    /// With the last chunk of a message: its size before compression.
     bytes: usize,
     /// With the last chunk of a message: what it says.
     taken: Vec<Taken>,
@@ -106,8 +114,11 @@ impl Session {
             next_seq: 1,
             under_way: VecDeque::new(),
             under_way_bytes: 0,
+            oversized: Vec::new(),
             received: 0,
             partial: BytesMut::new(),
+            uncommitted: VecDeque::new(),
+            uncommitted_bytes: 0,
             committed: 0,
             acknowledged: 0,
             last_heard: 0,
@@ -124,6 +135,7 @@ impl Session {
         match (self.role, hello) {
             (Role::Agent, Some(hello)) => {
                 self.state = State::AwaitingWelcome;
+                let hello = self.within_budget(hello);
                 self.send_control(Control::Hello(hello));
             }
             _ => self.state = State::AwaitingHello,
@@ -140,7 +152,9 @@ impl Session {
         self.outbox.requeue();
         self.next_seq = 1;
         self.received = 0;
-        self.partial.clear();
+        self.partial = BytesMut::new();
+        self.uncommitted.clear();
+        self.uncommitted_bytes = 0;
         self.committed = 0;
         self.acknowledged = 0;
     }
@@ -169,9 +183,18 @@ impl Session {
         }
     }
 
-    /// Something to say; it takes the place of what was said before on the same topic.
+    /// Something to say; it takes the place of what was said before on the same topic. What no message can hold is never
+    /// sent, and never silently: see [`Session::take_oversized`].
     pub fn post(&mut self, say: Say) {
-        self.outbox.post(say);
+        if let Some(say) = self.fitting(say) {
+            self.outbox.post(say);
+        }
+    }
+
+    /// What was posted and is too big for the link, since the last call. Where the item has a place for words, the peer got a
+    /// shorter one that tells so.
+    pub fn take_oversized(&mut self) -> Vec<Oversized> {
+        std::mem::take(&mut self.oversized)
     }
 
     /// What need not be said any more.
@@ -183,6 +206,9 @@ impl Session {
     pub fn committed(&mut self, epoch: u64, seq: u64) {
         if epoch == self.epoch && self.state == State::Open && seq <= self.received {
             self.committed = self.committed.max(seq);
+            while let Some((_, bytes)) = self.uncommitted.pop_front_if(|(delivered, _)| *delivered <= seq) {
+                self.uncommitted_bytes -= bytes;
+            }
         }
     }
 
@@ -191,19 +217,20 @@ impl Session {
         if matches!(self.state, State::Closed | State::Closing) {
             return;
         }
-        if now >= self.last_heard.saturating_add(self.config.dead_after_ms) {
-            let reason = format!("nothing was heard for {} s", self.config.dead_after_ms / 1000);
+        let patience = self.patience();
+        if now >= self.last_heard.saturating_add(patience) {
+            let reason = format!("nothing was heard for {} s", patience / 1000);
             self.refuse(ByeCode::Timeout, &reason, 0);
         } else if self.state == State::Open && now >= self.last_ping.saturating_add(self.config.heartbeat_ms)
         {
             self.last_ping = now;
-            self.send_control(Control::Ping(crate::messages::Ping { nonce: now }));
+            self.send_control(Control::Ping(Ping { nonce: now }));
         }
     }
 
     /// When [`Session::tick`] has something to do next.
     pub fn next_deadline(&self) -> Option<u64> {
-        let dead = self.last_heard.saturating_add(self.config.dead_after_ms);
+        let dead = self.last_heard.saturating_add(self.patience());
         match self.state {
             State::Closed | State::Closing => None,
             State::Open => Some(dead.min(self.last_ping.saturating_add(self.config.heartbeat_ms))),
@@ -235,6 +262,13 @@ impl Session {
     /// Items of sorts that this build does not know, since the start.
     pub fn unknown_items(&self) -> u64 {
         self.unknown_items
+    }
+
+    fn patience(&self) -> u64 {
+        match self.state {
+            State::AwaitingHello => self.config.hello_within_ms,
+            _ => self.config.dead_after_ms,
+        }
     }
 
     fn close(&mut self, code: ByeCode, reason: &str, retry_after_ms: u64) {

@@ -5,6 +5,7 @@ use std::io::Read;
 use bytes::Bytes;
 use prost::Message;
 
+use super::weigh::decoded_size;
 use super::{Output, ProtocolError, Role, Session, State};
 use crate::messages::{Body, ByeCode, Control, Encoding, Frame};
 
@@ -34,6 +35,10 @@ impl Session {
             });
         }
         let frame = Frame::decode(message).map_err(|error| ProtocolError::Malformed(error.to_string()))?;
+        if self.is_of_another_session(&frame) {
+            // Not for this one, be it a farewell; and no sign that this peer lives.
+            return Ok(());
+        }
         self.last_heard = now;
         match (self.state, frame.control) {
             (_, Some(Control::Bye(bye))) => {
@@ -54,10 +59,6 @@ impl Session {
                 Ok(())
             }
             (State::Open, control) => {
-                if frame.epoch != self.epoch {
-                    // A late word of another session: not for this one.
-                    return Ok(());
-                }
                 self.hear_ack(frame.ack)?;
                 match control {
                     None if frame.seq == 0 => Ok(()),
@@ -71,6 +72,14 @@ impl Session {
                 }
             }
             _ => Err(ProtocolError::Unexpected("anything but an introduction")),
+        }
+    }
+
+    fn is_of_another_session(&self, frame: &Frame) -> bool {
+        match self.state {
+            State::AwaitingWelcome if matches!(frame.control, Some(Control::Welcome(_))) => false,
+            State::AwaitingWelcome | State::Open => frame.epoch != self.epoch,
+            _ => false,
         }
     }
 
@@ -129,7 +138,17 @@ impl Session {
             self.partial.extend_from_slice(piece);
             self.partial.split().freeze()
         };
-        let body = unpack(encoding, whole, limit)?;
+        let plain = unpack(encoding, whole, limit)?;
+        self.take_in(seq, plain.len())?;
+        let decoded = decoded_size(&plain)?;
+        if decoded > self.config.max_decoded {
+            return Err(ProtocolError::TooBig {
+                what: "decoded message",
+                size: decoded,
+                limit: self.config.max_decoded,
+            });
+        }
+        let body = Body::decode(plain).map_err(|error| ProtocolError::Malformed(error.to_string()))?;
         let known: Vec<_> = body.items.into_iter().map(|item| item.say).collect();
         self.unknown_items += known.iter().filter(|say| say.is_none()).count() as u64;
         let items = known.into_iter().flatten().collect();
@@ -140,34 +159,56 @@ impl Session {
         });
         Ok(())
     }
+
+    /// A peer keeps to its window, or else it could fill our memory while our database is slow.
+    fn take_in(&mut self, seq: u64, size: usize) -> Result<(), ProtocolError> {
+        self.uncommitted.push_back((seq, size));
+        self.uncommitted_bytes += size;
+        // Twice our own window: another version may have another.
+        let frames = 2 * self.config.window_frames;
+        let bytes = 2 * self.config.window_bytes + self.config.max_message;
+        for (what, size, limit) in [
+            ("backlog of messages", self.uncommitted.len(), frames),
+            ("backlog", self.uncommitted_bytes, bytes),
+        ] {
+            if size > limit {
+                return Err(ProtocolError::TooBig { what, size, limit });
+            }
+        }
+        Ok(())
+    }
 }
 
-fn unpack(encoding: i32, whole: Bytes, limit: usize) -> Result<Body, ProtocolError> {
-    let plain = match Encoding::try_from(encoding) {
-        Ok(Encoding::Plain) => whole,
-        Ok(Encoding::Zstd) => {
-            let malformed = |error: std::io::Error| ProtocolError::Malformed(error.to_string());
-            let mut plain = Vec::new();
-            // Read one byte more than is allowed: what claims to be small and is not shows itself.
-            zstd::stream::read::Decoder::new(whole.as_ref())
-                .map_err(malformed)?
-                .take(limit as u64 + 1)
-                .read_to_end(&mut plain)
-                .map_err(malformed)?;
-            if plain.len() > limit {
-                return Err(ProtocolError::TooBig {
-                    what: "message",
-                    size: plain.len(),
-                    limit,
-                });
-            }
-            plain.into()
-        }
-        Err(_) => {
-            return Err(ProtocolError::Malformed(format!(
-                "encoding {encoding} is not known"
-            )));
-        }
-    };
-    Body::decode(plain).map_err(|error| ProtocolError::Malformed(error.to_string()))
+fn unpack(encoding: i32, whole: Bytes, limit: usize) -> Result<Bytes, ProtocolError> {
+    match Encoding::try_from(encoding) {
+        Ok(Encoding::Plain) => Ok(whole),
+        Ok(Encoding::Zstd) => unpack_zstd(&whole, limit),
+        Err(_) => Err(ProtocolError::Malformed(format!(
+            "encoding {encoding} is not known"
+        ))),
+    }
+}
+
+fn unpack_zstd(whole: &[u8], limit: usize) -> Result<Bytes, ProtocolError> {
+    let malformed = |error: std::io::Error| ProtocolError::Malformed(error.to_string());
+    let mut decoder = zstd::stream::read::Decoder::new(whole).map_err(malformed)?;
+    // The window is memory that the peer asks for before it has sent anything (RFC 8878, section 3.1.1.1.2).
+    let window = limit.checked_next_power_of_two().map_or(27, usize::ilog2);
+    decoder
+        .window_log_max(window.clamp(10, 27))
+        .map_err(malformed)?;
+    let mut plain = Vec::new();
+    // Read one byte more than is allowed: what claims to be small and is not shows itself.
+    decoder
+        .take(limit as u64 + 1)
+        .read_to_end(&mut plain)
+        .map_err(malformed)?;
+    if plain.len() > limit {
+        return Err(ProtocolError::TooBig {
+            what: "message",
+            size: plain.len(),
+            limit,
+        });
+    }
+    Ok(plain.into())
 }

@@ -35,7 +35,9 @@ impl Session {
     fn send_batch(&mut self) {
         let mut taken = self.outbox.take(self.config.batch_bytes);
         let items = taken.iter().map(|taken| taken.item.as_ref().clone()).collect();
-        let (encoding, body) = pack(&Body { items }, self.config.compress_from);
+        let plain = Body { items }.encode_to_vec();
+        let plain_len = plain.len();
+        let (encoding, body) = pack(plain, self.config.compress_from);
         let mut start = 0;
         loop {
             let end = (start + self.config.chunk_bytes).min(body.len());
@@ -50,17 +52,13 @@ impl Session {
                 ..self.frame()
             };
             self.send(&frame);
-            let taken = if more {
-                Vec::new()
+            let (bytes, taken) = if more {
+                (0, Vec::new())
             } else {
-                std::mem::take(&mut taken)
+                (plain_len, std::mem::take(&mut taken))
             };
-            self.under_way_bytes += end - start;
-            self.under_way.push_back(UnderWay {
-                seq,
-                bytes: end - start,
-                taken,
-            });
+            self.under_way_bytes += bytes;
+            self.under_way.push_back(UnderWay { seq, bytes, taken });
             if !more {
                 return;
             }
@@ -74,8 +72,7 @@ impl Session {
     }
 }
 
-fn pack(body: &Body, compress_from: usize) -> (Encoding, Bytes) {
-    let plain = body.encode_to_vec();
+fn pack(plain: Vec<u8>, compress_from: usize) -> (Encoding, Bytes) {
     if plain.len() >= compress_from
         && let Ok(packed) = zstd::bulk::compress(&plain, LEVEL)
         && packed.len() < plain.len()
