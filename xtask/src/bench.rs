@@ -34,7 +34,15 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     };
     let cluster = LocalCluster::start(options).await?;
     let mut command = cargo();
-    command.args(["run", "--quiet", "--release", "--package", "c7n-bench", "--", &arguments.name]);
+    command.args([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "c7n-bench",
+        "--",
+        &arguments.name,
+    ]);
     command.arg("--kubeconfig").arg(cluster.kubeconfig());
     if let Some(rounds) = arguments.rounds {
         command.args(["--rounds", &rounds.to_string()]);

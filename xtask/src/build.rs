@@ -9,7 +9,14 @@ pub enum Profile {
     Release,
 }
 
-const PROGRAMS: [&str; 6] = ["--package", "c7n-platform", "--package", "c7n-agent", "--package", "c7n-cli"];
+const PROGRAMS: [&str; 6] = [
+    "--package",
+    "c7n-platform",
+    "--package",
+    "c7n-agent",
+    "--package",
+    "c7n-cli",
+];
 
 pub async fn programs(profile: Profile) -> Result<()> {
     let mut command = cargo();
@@ -26,7 +33,10 @@ pub fn cargo() -> Command {
 }
 
 pub async fn run(name: &str, command: &mut Command) -> Result<()> {
-    let status = command.status().await.with_context(|| format!("running {name}"))?;
+    let status = command
+        .status()
+        .await
+        .with_context(|| format!("running {name}"))?;
     ensure!(status.success(), "{name} ended with {status}");
     Ok(())
 }

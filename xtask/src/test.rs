@@ -67,16 +67,32 @@ async fn step(name: &str, work: impl Future<Output = Result<()>>) -> Result<()> 
 
 async fn lint() -> Result<()> {
     run_program("cargo fmt", cargo().args(["fmt", "--all", "--check"])).await?;
-    run_program("cargo clippy", cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])).await
+    run_program(
+        "cargo clippy",
+        cargo().args([
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    )
+    .await
 }
 
 async fn unit(rest: &[String]) -> Result<()> {
     let mut command = cargo();
     // The crates one by one would do the same with more words; only the tests on clusters are left out here.
-    command.args(["test", "--workspace", "--exclude", "c7n-testbed", "--quiet", "--"]).args(rest);
+    command
+        .args(["test", "--workspace", "--exclude", "c7n-testbed", "--quiet", "--"])
+        .args(rest);
     run_program("cargo test", &mut command).await?;
     let mut command = cargo();
-    command.args(["test", "--package", "c7n-testbed", "--lib", "--quiet", "--"]).args(rest);
+    command
+        .args(["test", "--package", "c7n-testbed", "--lib", "--quiet", "--"])
+        .args(rest);
     run_program("cargo test", &mut command).await
 }
 
@@ -99,7 +115,16 @@ async fn e2e(rest: &[String]) -> Result<()> {
     let real_node = a.has_real_node();
     let mut command = cargo();
     command
-        .args(["test", "--package", "c7n-testbed", "--test", "e2e", "--", "--test-threads", "4"])
+        .args([
+            "test",
+            "--package",
+            "c7n-testbed",
+            "--test",
+            "e2e",
+            "--",
+            "--test-threads",
+            "4",
+        ])
         .args(rest)
         .env("C7N_TEST_KUBECTL", kubectl)
         .env("C7N_TEST_KUBECONFIG_A", a.kubeconfig())
@@ -108,7 +133,9 @@ async fn e2e(rest: &[String]) -> Result<()> {
     a.stop().await?;
     b.stop().await?;
     if !real_node {
-        eprintln!("NOT RUN: what needs a real node (containers), since this machine has none; see the reason above");
+        eprintln!(
+            "NOT RUN: what needs a real node (containers), since this machine has none; see the reason above"
+        );
     }
     tested
 }

@@ -385,16 +385,7 @@ async fn only_what_changed_is_written_and_what_is_gone_is_deleted(ground: &Groun
         outcomes(&converged),
         ["Applied ConfigMap a", "Pruned Deployment web"]
     );
-    assert_eq!(
-        converged
-            .report
-            .objects
-            .iter()
-            .find(|it| it.outcome() == Outcome::Pruned)
-            .unwrap()
-            .file,
-        "web.yaml"
-    );
+    assert_eq!(only(&converged, Outcome::Pruned).file, "web.yaml");
     assert_eq!(environment.get("configmap a").await?["data"]["key"], "2");
     assert!(environment.get("deployment web").await.is_err());
     let parent = environment.get("secret c7n-environment").await?;

@@ -61,6 +61,9 @@ mod tests {
     fn percentiles_are_values_that_were_measured() {
         let mut times = Times::default();
         (1..=100).for_each(|ms| times.push(Duration::from_millis(ms)));
-        assert_eq!([0.5, 0.99, 1.0].map(|share| times.percentile(share)), [50.0, 99.0, 100.0]);
+        assert_eq!(
+            [0.5, 0.99, 1.0].map(|share| times.percentile(share)),
+            [50.0, 99.0, 100.0]
+        );
     }
 }

@@ -26,7 +26,10 @@ pub async fn run(kubeconfig: &Path, rounds: usize) -> Result<Value> {
     let stage = Stage::set(kubeconfig).await?;
     let (environment, copy) = stage.create("p1").await?;
     for number in 0..FILES {
-        copy.write(&format!("group-{}/object-{number}.yaml", number / 50), &config_map(&format!("object-{number}"), "0"))?;
+        copy.write(
+            &format!("group-{}/object-{number}.yaml", number / 50),
+            &config_map(&format!("object-{number}"), "0"),
+        )?;
     }
     let first = copy.publish("A thousand files").await?;
     stage.converges("p1", &first).await?;
@@ -43,7 +46,10 @@ pub async fn run(kubeconfig: &Path, rounds: usize) -> Result<Value> {
     for round in 1..=rounds {
         let number = round * 7 % FILES;
         let name = format!("object-{number}");
-        copy.write(&format!("group-{}/{name}.yaml", number / 50), &config_map(&name, &round.to_string()))?;
+        copy.write(
+            &format!("group-{}/{name}.yaml", number / 50),
+            &config_map(&name, &round.to_string()),
+        )?;
         copy.commit(&format!("Round {round}")).await?;
         copy.push().await?;
         let pushed = Instant::now();
@@ -64,12 +70,22 @@ fn watch(api: Api<ConfigMap>) -> mpsc::Receiver<(Instant, String, String)> {
     tokio::spawn(async move {
         let params = WatchParams::default().timeout(290);
         loop {
-            let Ok(stream) = api.watch(&params, "0").await else { return };
+            let Ok(stream) = api.watch(&params, "0").await else {
+                return;
+            };
             let mut stream = Box::pin(stream);
             while let Ok(Some(event)) = stream.try_next().await {
                 if let WatchEvent::Added(object) | WatchEvent::Modified(object) = event {
-                    let value = object.data.unwrap_or_default().remove("value").unwrap_or_default();
-                    if sender.send((Instant::now(), object.metadata.name.unwrap_or_default(), value)).await.is_err() {
+                    let value = object
+                        .data
+                        .unwrap_or_default()
+                        .remove("value")
+                        .unwrap_or_default();
+                    if sender
+                        .send((Instant::now(), object.metadata.name.unwrap_or_default(), value))
+                        .await
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -79,7 +95,11 @@ fn watch(api: Api<ConfigMap>) -> mpsc::Receiver<(Instant, String, String)> {
     receiver
 }
 
-async fn written(seen: &mut mpsc::Receiver<(Instant, String, String)>, name: &str, value: &str) -> Result<Instant> {
+async fn written(
+    seen: &mut mpsc::Receiver<(Instant, String, String)>,
+    name: &str,
+    value: &str,
+) -> Result<Instant> {
     let wait = async {
         while let Some((at, seen_name, seen_value)) = seen.recv().await {
             if seen_name == name && seen_value == value {
@@ -88,7 +108,9 @@ async fn written(seen: &mut mpsc::Receiver<(Instant, String, String)>, name: &st
         }
         bail!("the watch ended")
     };
-    tokio::time::timeout(PATIENCE, wait).await.with_context(|| format!("{name} was not written with {value}"))?
+    tokio::time::timeout(PATIENCE, wait)
+        .await
+        .with_context(|| format!("{name} was not written with {value}"))?
 }
 
 struct Floor {
@@ -99,29 +121,70 @@ struct Floor {
 
 impl Floor {
     async fn prepare(stage: &Stage, environment: &str, api: Api<ConfigMap>) -> Result<Self> {
-        let repository = stage.server.data().join("repositories").join(format!("{environment}.git"));
+        let repository = stage
+            .server
+            .data()
+            .join("repositories")
+            .join(format!("{environment}.git"));
         let clone = stage.folder.path().join("floor.git");
-        git(&["clone", "--quiet", "--mirror", &repository.to_string_lossy(), &clone.to_string_lossy()], Path::new("/")).await?;
-        Ok(Self { clone, repository, api })
+        git(
+            &[
+                "clone",
+                "--quiet",
+                "--mirror",
+                &repository.to_string_lossy(),
+                &clone.to_string_lossy(),
+            ],
+            Path::new("/"),
+        )
+        .await?;
+        Ok(Self {
+            clone,
+            repository,
+            api,
+        })
     }
 
     /// What a loop by hand would do, once.
     async fn once(&self, round: usize) -> Result<Duration> {
         let started = Instant::now();
-        git(&["fetch", "--quiet", "--no-tags", &self.repository.to_string_lossy(), "+refs/heads/main:refs/heads/main"], &self.clone)
-            .await?;
+        git(
+            &[
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                &self.repository.to_string_lossy(),
+                "+refs/heads/main:refs/heads/main",
+            ],
+            &self.clone,
+        )
+        .await?;
         let object = json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "floor"}, "data": {"value": round.to_string()},
         });
-        self.api.patch("floor", &PatchParams::apply("floor").force(), &Patch::Apply(&object)).await?;
+        self.api
+            .patch(
+                "floor",
+                &PatchParams::apply("floor").force(),
+                &Patch::Apply(&object),
+            )
+            .await?;
         Ok(started.elapsed())
     }
 }
 
 async fn git(arguments: &[&str], folder: &Path) -> Result<()> {
-    let output = Command::new("git").args(arguments).current_dir(folder).output().await?;
+    let output = Command::new("git")
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .await?;
     if !output.status.success() {
-        bail!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "git {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     Ok(())
 }

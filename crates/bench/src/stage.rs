@@ -24,11 +24,14 @@ impl Stage {
         let binaries = Binaries::beside_me()?;
         let server = Server::start(&binaries, &folder.path().join("platform")).await?;
         let cli = server.cli();
-        let (access, public) = Access::new_ssh_key(&folder.path().join("person"), server.ssh_address()).await?;
+        let (access, public) =
+            Access::new_ssh_key(&folder.path().join("person"), server.ssh_address()).await?;
         cli.run(&["key", "add", &public.to_string_lossy()]).await?;
         cli.run(&["project", "create", PROJECT]).await?;
         cli.run(&["cluster", "create", "-p", PROJECT, "east"]).await?;
-        let activation: Activation = cli.json(&["cluster", "activation", "-p", PROJECT, "east"]).await?;
+        let activation: Activation = cli
+            .json(&["cluster", "activation", "-p", PROJECT, "east"])
+            .await?;
         let options = AgentOptions {
             connect: server.connect(),
             cluster_id: activation.cluster_id,
@@ -38,19 +41,36 @@ impl Stage {
             data: folder.path().join("agent"),
             arguments: Vec::new(),
         };
-        let agent = Agent::start(&binaries, options, &activation.token, &folder.path().join("agent.log"))?;
+        let agent = Agent::start(
+            &binaries,
+            options,
+            &activation.token,
+            &folder.path().join("agent.log"),
+        )?;
         eventually("the cluster joins", PATIENCE, || async {
             let cluster: Cluster = cli.json(&["cluster", "show", "-p", PROJECT, "east"]).await?;
-            ensure!(cluster.state == ClusterState::Running, "it is {:?}", cluster.state);
+            ensure!(
+                cluster.state == ClusterState::Running,
+                "it is {:?}",
+                cluster.state
+            );
             Ok(())
         })
         .await?;
-        Ok(Self { server, cli, access, folder, agent })
+        Ok(Self {
+            server,
+            cli,
+            access,
+            folder,
+            agent,
+        })
     }
 
     pub async fn create(&self, name: &str) -> Result<(Environment, WorkingCopy)> {
-        let environment: Environment =
-            self.cli.json(&["env", "create", "-p", PROJECT, name, "--cluster", "east"]).await?;
+        let environment: Environment = self
+            .cli
+            .json(&["env", "create", "-p", PROJECT, name, "--cluster", "east"])
+            .await?;
         let folder = self.folder.path().join("work").join(name);
         let copy = WorkingCopy::init(&folder, &environment.repository.ssh_url, self.access.clone()).await?;
         Ok((environment, copy))
@@ -58,7 +78,19 @@ impl Stage {
 
     pub async fn converges(&self, name: &str, commit: &str) -> Result<()> {
         let seconds = PATIENCE.as_secs().to_string();
-        let watch = ["env", "watch", "-p", PROJECT, name, "--until", "converged", "--commit", commit, "--timeout", &seconds];
+        let watch = [
+            "env",
+            "watch",
+            "-p",
+            PROJECT,
+            name,
+            "--until",
+            "converged",
+            "--commit",
+            commit,
+            "--timeout",
+            &seconds,
+        ];
         self.cli.run(&watch).await.map(drop)
     }
 

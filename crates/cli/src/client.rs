@@ -79,8 +79,8 @@ impl Client {
         self.send(request).await.map(drop)
     }
 
-    /// Every page of a list.
-    pub async fn list<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Vec<T>> {
+    /// Every page of a long list.
+    pub async fn pages<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Vec<T>> {
         let mut items = Vec::new();
         let mut after: Option<String> = None;
         loop {

@@ -1,7 +1,10 @@
 //! What may come over the wire from a peer that errs or means harm.
 
 use bytes::Bytes;
-use c7n_link::messages::{Body, CommandResult, Encoding, Frame, Hello, Item, Say, Welcome};
+use c7n_link::messages::{
+    Body, Bye, ClusterInfo, CommandOutcome, CommandResult, Control, Encoding, Frame, Hello, Item, Kind,
+    Kinds, Node, Ping, Say, Topic, Welcome,
+};
 use c7n_link::{Config, Output, ProtocolError, Role, Session};
 use proptest::prelude::*;
 use prost::Message;
@@ -217,6 +220,253 @@ fn nothing_is_acknowledged_before_it_is_stored() {
     );
     platform.committed(epoch, seq);
     assert!(matches!(platform.poll(), Some(Output::Send(_))));
+}
+
+/// An agent whose caps are small enough to try them.
+fn narrow() -> (Session, Session) {
+    let config = Config {
+        max_message: 10_000,
+        ..Config::default()
+    };
+    let mut agent = Session::new(Role::Agent, config.clone());
+    let mut platform = Session::new(Role::Platform, config);
+    platform.connected(0, None);
+    agent.connected(0, Some(Hello::default()));
+    pump(&mut agent, &mut platform);
+    platform.accept(0, 1, Welcome::default());
+    pump(&mut agent, &mut platform);
+    (agent, platform)
+}
+
+#[test]
+fn an_answer_that_no_message_can_hold_ends_its_command_with_words() {
+    let (mut agent, mut platform) = narrow();
+    agent.post(result(noise(20_000)));
+    let heard = pump(&mut agent, &mut platform);
+    let [Say::Result(heard)] = &heard[..] else {
+        panic!("{heard:?}")
+    };
+    assert_eq!(heard.outcome(), CommandOutcome::Failed);
+    assert!(heard.message.contains("more than"), "{}", heard.message);
+    assert!(agent.is_open() && agent.outbox().is_empty());
+    assert_eq!(agent.take_oversized().len(), 1);
+}
+
+#[test]
+fn an_item_without_a_place_for_words_is_reported_to_its_own_shell() {
+    let (mut agent, mut platform) = narrow();
+    let kinds = Kinds {
+        kinds: vec![
+            Kind {
+                group: "x".repeat(100),
+                ..Kind::default()
+            };
+            200
+        ],
+    };
+    agent.post(Say::Kinds(Kinds::default()));
+    agent.post(Say::Kinds(kinds));
+    agent.post(result(vec![1]));
+    assert_eq!(pump(&mut agent, &mut platform), [result(vec![1])]);
+    let told = agent.take_oversized();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].topic, Topic::Kinds);
+    assert!(agent.take_oversized().is_empty());
+}
+
+#[test]
+fn what_just_fits_is_sent_as_it_is() {
+    let (mut agent, mut platform) = narrow();
+    let said = result(noise(9_900));
+    agent.post(said.clone());
+    assert_eq!(pump(&mut agent, &mut platform), [said]);
+    assert!(agent.take_oversized().is_empty());
+}
+
+#[test]
+fn a_cluster_of_many_nodes_connects_and_tells_them_all() {
+    let info = ClusterInfo {
+        kubernetes_version: "v1".into(),
+        nodes: (0..5000)
+            .map(|node| Node {
+                name: format!("node-{node}.some.long.domain.example"),
+                ready: true,
+                kubelet_version: "v1".into(),
+            })
+            .collect(),
+    };
+    let (mut agent, mut platform) = (
+        Session::new(Role::Agent, Config::default()),
+        Session::new(Role::Platform, Config::default()),
+    );
+    platform.connected(0, None);
+    agent.connected(
+        0,
+        Some(Hello {
+            cluster: Some(info.clone()),
+            ..Hello::default()
+        }),
+    );
+    pump(&mut agent, &mut platform);
+    platform.accept(0, 1, Welcome::default());
+    assert_eq!(pump(&mut agent, &mut platform), [Say::Cluster(info)]);
+}
+
+#[test]
+fn a_farewell_of_another_session_closes_nothing() {
+    let (mut agent, mut platform) = pair();
+    let bye = |epoch| {
+        Frame {
+            epoch,
+            control: Some(Control::Bye(Bye::default())),
+            ..Frame::default()
+        }
+        .encode_to_vec()
+    };
+    for session in [&mut agent, &mut platform] {
+        session.receive(0, &bye(7)).unwrap();
+        assert!(session.is_open() && session.poll().is_none());
+        session.receive(0, &bye(1)).unwrap();
+        assert!(!session.is_open());
+    }
+}
+
+#[test]
+fn words_of_another_session_do_not_keep_a_dead_peer_alive() {
+    let (mut agent, _) = pair();
+    let late = Frame {
+        epoch: 7,
+        ..Frame::default()
+    }
+    .encode_to_vec();
+    for now in (0..40_000).step_by(1000) {
+        agent.receive(now, &late).unwrap();
+        agent.tick(now);
+        while agent.poll().is_some() {}
+    }
+    assert!(!agent.is_open());
+}
+
+#[test]
+fn late_words_do_not_disturb_an_introduction() {
+    let mut agent = Session::new(Role::Agent, Config::default());
+    agent.connected(0, Some(Hello::default()));
+    let frame = |epoch, control| {
+        Frame {
+            epoch,
+            control: Some(control),
+            ..Frame::default()
+        }
+        .encode_to_vec()
+    };
+    agent.receive(0, &frame(7, Control::Bye(Bye::default()))).unwrap();
+    agent
+        .receive(0, &frame(7, Control::Ping(Ping { nonce: 1 })))
+        .unwrap();
+    agent
+        .receive(0, &frame(8, Control::Welcome(Welcome::default())))
+        .unwrap();
+    assert!(agent.is_open() && agent.epoch() == 8);
+}
+
+#[test]
+fn who_dials_and_says_nothing_is_closed_within_ten_seconds() {
+    let mut platform = Session::new(Role::Platform, Config::default());
+    platform.connected(0, None);
+    assert_eq!(platform.next_deadline(), Some(10_000));
+    platform.tick(10_000);
+    assert_eq!(platform.next_deadline(), None);
+}
+
+#[test]
+fn two_bytes_that_stand_for_hundreds_are_refused() {
+    // Given millions of empty items, and millions of empty entries in one item.
+    let items = [0x0a, 0x00].repeat(4 << 20);
+    let mut digests = vec![0x2a];
+    prost::encoding::encode_varint(items.len() as u64, &mut digests);
+    digests.extend(&items);
+    let mut entries = vec![0x0a];
+    prost::encoding::encode_varint(digests.len() as u64, &mut entries);
+    entries.extend(&digests);
+    for body in [items, entries] {
+        let (_, mut platform) = pair();
+        let frame = Frame {
+            epoch: 1,
+            seq: 1,
+            encoding: Encoding::Zstd.into(),
+            body: zstd::bulk::compress(&body, 1).unwrap().into(),
+            ..Frame::default()
+        };
+        let error = platform.receive(0, &frame.encode_to_vec()).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                ProtocolError::TooBig {
+                    what: "decoded message",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_window_of_more_than_a_message_is_not_made_ready() {
+    // RFC 8878: magic number, no content size, a window of 128 MiB, one empty last block.
+    let greedy = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 17 << 3, 0x01, 0x00, 0x00];
+    let (_, mut platform) = pair();
+    let frame = Frame {
+        epoch: 1,
+        seq: 1,
+        encoding: Encoding::Zstd.into(),
+        body: Bytes::copy_from_slice(&greedy),
+        ..Frame::default()
+    };
+    let error = platform.receive(0, &frame.encode_to_vec()).unwrap_err();
+    assert!(matches!(error, ProtocolError::Malformed(_)), "{error}");
+}
+
+#[test]
+fn who_does_not_wait_for_acknowledgements_is_closed() {
+    let (_, mut platform) = pair();
+    // Given frames that are nearly nothing on the wire and a lot when unpacked, and a database that is slow.
+    let body = Body {
+        items: vec![result(vec![0; 8 << 20]).into()],
+    };
+    let packed = Bytes::from(zstd::bulk::compress(&body.encode_to_vec(), 1).unwrap());
+    let refused = (1..100).find(|seq| {
+        let frame = Frame {
+            epoch: 1,
+            seq: *seq,
+            encoding: Encoding::Zstd.into(),
+            body: packed.clone(),
+            ..Frame::default()
+        };
+        platform.receive(0, &frame.encode_to_vec()).is_err()
+    });
+    assert_eq!(
+        refused,
+        Some(9),
+        "two windows and one whole message are the most that is kept"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn messages_of_one_to_eight_mebibytes_pass_in_pieces(size in (1_usize << 20)..(8 << 20), zeros in 0_usize..100) {
+        let mut payload = noise(size);
+        payload[..size * zeros / 100].fill(0);
+        let (mut agent, mut platform) = pair();
+        let said = result(payload);
+        agent.post(said.clone());
+        let small = Say::EnvironmentStatus(Default::default());
+        agent.post(small.clone());
+        prop_assert!(pump(&mut agent, &mut platform) == [said, small]);
+        prop_assert!(agent.outbox().is_empty());
+    }
 }
 
 proptest! {

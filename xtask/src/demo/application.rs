@@ -58,9 +58,9 @@ impl Application {
     fn with_image(&self, text: &str) -> String {
         match &self.image {
             None => text.to_owned(),
-            Some(image) => {
-                text.replace(&format!("{IMAGE}1"), image).replace(&format!("{IMAGE}2"), image)
-            }
+            Some(image) => text
+                .replace(&format!("{IMAGE}1"), image)
+                .replace(&format!("{IMAGE}2"), image),
         }
     }
 }

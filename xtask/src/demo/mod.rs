@@ -51,7 +51,10 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         (ClusterHandle::of_user(arguments.context.clone()).await?, None)
     } else {
         teller.say("starting a Kubernetes cluster (the first time its programs are built, which takes 5 to 10 minutes)");
-        let options = ClusterOptions { progress: Progress::Lines, ..ClusterOptions::new("demo") };
+        let options = ClusterOptions {
+            progress: Progress::Lines,
+            ..ClusterOptions::new("demo")
+        };
         let cluster = LocalCluster::start(options).await?;
         (cluster.handle().clone(), Some(cluster))
     };

@@ -28,7 +28,14 @@ pub async fn tell(
 
     let (access, public_key) = Access::new_ssh_key(&folder.join("person"), server.ssh_address()).await?;
     cli.run(&["key", "add", &public_key.to_string_lossy()]).await?;
-    cli.run(&["project", "create", PROJECT, "--allow", "CustomResourceDefinition.apiextensions.k8s.io"]).await?;
+    cli.run(&[
+        "project",
+        "create",
+        PROJECT,
+        "--allow",
+        "CustomResourceDefinition.apiextensions.k8s.io",
+    ])
+    .await?;
     teller.done("project shop, and a key of yours for the Git host");
 
     let mut agent = join(&cli, &server, binaries, handle, folder).await?;
@@ -49,7 +56,14 @@ pub async fn tell(
     deliver(teller, &cli, "production", &production, "Open the shop").await?;
 
     application.write_second(&staging)?;
-    let second = deliver(teller, &cli, "staging", &staging, "A new colour, a clean-up job, no more reports").await?;
+    let second = deliver(
+        teller,
+        &cli,
+        "staging",
+        &staging,
+        "A new colour, a clean-up job, no more reports",
+    )
+    .await?;
     ensure!(first != second, "the second push is a commit of its own");
     teller.show(&cli.run(&["env", "history", "-p", PROJECT, "staging"]).await?);
     teller.show(&cli.run(&["env", "objects", "-p", PROJECT, "staging"]).await?);
@@ -65,9 +79,17 @@ pub async fn tell(
     server.stop().await
 }
 
-async fn join(cli: &Cli, server: &Server, binaries: &Binaries, handle: &ClusterHandle, folder: &Path) -> Result<Agent> {
+async fn join(
+    cli: &Cli,
+    server: &Server,
+    binaries: &Binaries,
+    handle: &ClusterHandle,
+    folder: &Path,
+) -> Result<Agent> {
     cli.run(&["cluster", "create", "-p", PROJECT, "east"]).await?;
-    let activation: Activation = cli.json(&["cluster", "activation", "-p", PROJECT, "east"]).await?;
+    let activation: Activation = cli
+        .json(&["cluster", "activation", "-p", PROJECT, "east"])
+        .await?;
     let options = AgentOptions {
         connect: server.connect(),
         cluster_id: activation.cluster_id,
@@ -80,7 +102,12 @@ async fn join(cli: &Cli, server: &Server, binaries: &Binaries, handle: &ClusterH
     let mut agent = Agent::start(binaries, options, &activation.token, &folder.join("agent.log"))?;
     let joined = eventually("the cluster joins", PATIENCE, || async {
         let cluster: Cluster = cli.json(&["cluster", "show", "-p", PROJECT, "east"]).await?;
-        ensure!(cluster.state == ClusterState::Running, "it is {:?}: {:?}", cluster.state, cluster.message);
+        ensure!(
+            cluster.state == ClusterState::Running,
+            "it is {:?}: {:?}",
+            cluster.state,
+            cluster.message
+        );
         Ok(())
     })
     .await;
@@ -90,15 +117,32 @@ async fn join(cli: &Cli, server: &Server, binaries: &Binaries, handle: &ClusterH
     }
 }
 
-async fn environment(teller: &mut Teller, cli: &Cli, folder: &Path, name: &str, access: &Access) -> Result<WorkingCopy> {
-    let created: Environment = cli.json(&["env", "create", "-p", PROJECT, name, "--cluster", "east"]).await?;
+async fn environment(
+    teller: &mut Teller,
+    cli: &Cli,
+    folder: &Path,
+    name: &str,
+    access: &Access,
+) -> Result<WorkingCopy> {
+    let created: Environment = cli
+        .json(&["env", "create", "-p", PROJECT, name, "--cluster", "east"])
+        .await?;
     let copy = WorkingCopy::init(&folder.join(name), &created.repository.ssh_url, access.clone()).await?;
-    teller.done(&format!("environment {name}: namespace {}, repository {}", created.namespace, created.repository.ssh_url));
+    teller.done(&format!(
+        "environment {name}: namespace {}, repository {}",
+        created.namespace, created.repository.ssh_url
+    ));
     Ok(copy)
 }
 
 /// Commits, pushes and follows the commit until everything is healthy.
-async fn deliver(teller: &mut Teller, cli: &Cli, environment: &str, copy: &WorkingCopy, message: &str) -> Result<String> {
+async fn deliver(
+    teller: &mut Teller,
+    cli: &Cli,
+    environment: &str,
+    copy: &WorkingCopy,
+    message: &str,
+) -> Result<String> {
     let commit = copy.commit(message).await?;
     let short = commit.get(..8).context("a commit id is long enough")?.to_owned();
     teller.say(&format!("git push to {environment}: {short} \"{message}\""));
@@ -106,16 +150,39 @@ async fn deliver(teller: &mut Teller, cli: &Cli, environment: &str, copy: &Worki
     teller.done("the push returned");
     let seconds = PATIENCE.as_secs().to_string();
     let watch = |until| {
-        ["env", "watch", "-p", PROJECT, environment, "--until", until, "--commit", &commit, "--timeout", &seconds]
-            .map(str::to_owned)
+        [
+            "env",
+            "watch",
+            "-p",
+            PROJECT,
+            environment,
+            "--until",
+            until,
+            "--commit",
+            &commit,
+            "--timeout",
+            &seconds,
+        ]
+        .map(str::to_owned)
     };
-    for (until, told) in [("converged", "newest, devops-sync and agent-sync are one commit"), ("healthy", "every object is healthy")] {
+    for (until, told) in [
+        ("converged", "newest, devops-sync and agent-sync are one commit"),
+        ("healthy", "every object is healthy"),
+    ] {
         let arguments = watch(until);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         if let Err(error) = cli.run(&arguments).await {
-            let errors = cli.run(&["env", "errors", "-p", PROJECT, environment]).await.unwrap_or_default();
-            let objects = cli.run(&["env", "objects", "-p", PROJECT, environment]).await.unwrap_or_default();
-            return Err(error.context(format!("{environment} did not become {until}\n{errors}\n{objects}")));
+            let errors = cli
+                .run(&["env", "errors", "-p", PROJECT, environment])
+                .await
+                .unwrap_or_default();
+            let objects = cli
+                .run(&["env", "objects", "-p", PROJECT, environment])
+                .await
+                .unwrap_or_default();
+            return Err(error.context(format!(
+                "{environment} did not become {until}\n{errors}\n{objects}"
+            )));
         }
         teller.done(&format!("{environment} at {short}: {told}"));
     }
@@ -125,14 +192,33 @@ async fn deliver(teller: &mut Teller, cli: &Cli, environment: &str, copy: &Worki
 /// An independent look at the cluster.
 async fn gone(handle: &ClusterHandle, environment: &str) -> Result<()> {
     let namespace = format!("{PROJECT}-{environment}");
-    let left = handle.kubectl(["get", "cronjob", "report", "-n", &namespace, "--ignore-not-found", "-o", "name"]).await?;
-    ensure!(left.trim().is_empty(), "the dropped CronJob is still in {namespace}");
+    let left = handle
+        .kubectl([
+            "get",
+            "cronjob",
+            "report",
+            "-n",
+            &namespace,
+            "--ignore-not-found",
+            "-o",
+            "name",
+        ])
+        .await?;
+    ensure!(
+        left.trim().is_empty(),
+        "the dropped CronJob is still in {namespace}"
+    );
     Ok(())
 }
 
 async fn invite(server: &Server, cli: &Cli, staging: &WorkingCopy, handle: &ClusterHandle) -> Result<()> {
     let first = server.first_run();
-    let program = cli.command(&[]).as_std().get_program().to_string_lossy().into_owned();
+    let program = cli
+        .command(&[])
+        .as_std()
+        .get_program()
+        .to_string_lossy()
+        .into_owned();
     println!(
         "
 It stays up until Ctrl-C. In another shell:
@@ -165,7 +251,11 @@ The API describes itself at {}/api/v1/openapi.json.
 /// The variables with which the ordinary git uses the demo's key.
 fn staging_environment(copy: &WorkingCopy) -> String {
     let command = copy.command(&[]);
-    let ssh = command.as_std().get_envs().find(|(name, _)| *name == "GIT_SSH_COMMAND").and_then(|(_, value)| value);
+    let ssh = command
+        .as_std()
+        .get_envs()
+        .find(|(name, _)| *name == "GIT_SSH_COMMAND")
+        .and_then(|(_, value)| value);
     match ssh {
         Some(value) => format!("export GIT_SSH_COMMAND='{}';", value.to_string_lossy()),
         None => String::new(),

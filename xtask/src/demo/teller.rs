@@ -10,19 +10,29 @@ pub struct Teller {
 impl Teller {
     pub fn new() -> Self {
         let now = Instant::now();
-        Self { start: now, step: now }
+        Self {
+            start: now,
+            step: now,
+        }
     }
 
     /// What begins now.
     pub fn say(&mut self, text: &str) {
-        println!("{:>8.1} s           {text} ...", self.start.elapsed().as_secs_f32());
+        println!(
+            "{:>8.1} s           {text} ...",
+            self.start.elapsed().as_secs_f32()
+        );
     }
 
     /// What was reached; gives the milliseconds since the step before.
     pub fn done(&mut self, text: &str) -> u128 {
         let took = self.step.elapsed().as_millis();
         self.step = Instant::now();
-        println!("{:>8.1} s {:>7} ms  {text}", self.start.elapsed().as_secs_f32(), took);
+        println!(
+            "{:>8.1} s {:>7} ms  {text}",
+            self.start.elapsed().as_secs_f32(),
+            took
+        );
         took
     }
 

@@ -18,7 +18,8 @@ pub struct Reader {
     /// Files without errors, each with its content.
     files: HashMap<String, c7n_git::BlobId>,
     basis: Option<Basis>,
-    /// Files that were parsed, ever.
+    /// Files that were parsed, ever: for tests.
+    #[cfg(test)]
     parsed: usize,
 }
 
@@ -32,11 +33,6 @@ struct Basis {
 impl Reader {
     pub fn tree(&self) -> &Tree {
         &self.tree
-    }
-
-    #[cfg(test)]
-    pub fn parsed(&self) -> usize {
-        self.parsed
     }
 
     /// Whether [`read`](Self::read) would find what is there already.
@@ -67,7 +63,10 @@ impl Reader {
             let outcome = if before.get(path) == Some(blob) {
                 Ok(known.remove(path).unwrap_or_default())
             } else {
-                self.parsed += 1;
+                #[cfg(test)]
+                {
+                    self.parsed += 1;
+                }
                 match repository.read(blob, limits.bytes as u64) {
                     Ok(bytes) => parse_file(path, &bytes, &limits),
                     Err(GitError::TooBig { .. }) => Err(vec![too_big(path, limits.bytes)]),
@@ -141,5 +140,137 @@ pub fn confinement(namespace: &str, allowed: &[String]) -> Confinement {
         namespace: namespace.to_owned(),
         // What is no kind allows nothing.
         allowed_cluster_kinds: allowed.iter().filter_map(|kind| kind.parse().ok()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    struct Copy {
+        folder: tempfile::TempDir,
+        reader: Reader,
+    }
+
+    impl Copy {
+        fn new() -> Self {
+            let copy = Self {
+                folder: tempfile::tempdir().unwrap(),
+                reader: Reader::default(),
+            };
+            copy.git(&["init", "--quiet"]);
+            copy
+        }
+
+        fn git(&self, arguments: &[&str]) -> String {
+            let output = Command::new("git")
+                .args(arguments)
+                .current_dir(self.folder.path())
+                .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_NOSYSTEM", "1")])
+                .envs([("GIT_AUTHOR_NAME", "A"), ("GIT_AUTHOR_EMAIL", "a@b.c")])
+                .envs([("GIT_COMMITTER_NAME", "A"), ("GIT_COMMITTER_EMAIL", "a@b.c")])
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "{arguments:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        }
+
+        fn path(&self, file: &str) -> std::path::PathBuf {
+            self.folder.path().join(Path::new(file))
+        }
+
+        fn write(&self, file: &str, text: &str) {
+            std::fs::write(self.path(file), text).unwrap();
+        }
+
+        /// Commits and reads; tells how many files were parsed for it.
+        fn read(&mut self) -> usize {
+            self.git(&["add", "--all"]);
+            self.git(&["commit", "--quiet", "--message", "x"]);
+            let commit = self.git(&["rev-parse", "HEAD"]).parse().unwrap();
+            let repository = Repository::open(self.path(".git")).unwrap();
+            let before = self.reader.parsed;
+            let kinds = Arc::new(Kinds::default());
+            self.reader
+                .read(&repository, &commit, confinement("shop", &[]), kinds.clone())
+                .unwrap();
+            assert!(!self.reader.is_at(&commit, &confinement("other", &[]), &kinds));
+            assert!(self.reader.is_at(&commit, &confinement("shop", &[]), &kinds));
+            self.reader.parsed - before
+        }
+
+        fn objects(&self) -> Vec<String> {
+            self.reader
+                .tree()
+                .objects
+                .iter()
+                .map(|object| object.id.to_string())
+                .collect()
+        }
+
+        fn errors(&self) -> Vec<(String, ErrorCode)> {
+            self.reader
+                .tree()
+                .errors
+                .iter()
+                .map(|error| (error.file.clone(), error.code))
+                .collect()
+        }
+    }
+
+    fn config_map(name: &str, value: &str) -> String {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: \"{value}\"}}\n")
+    }
+
+    #[test]
+    fn only_changed_files_are_parsed_and_the_rest_is_as_before() {
+        let mut copy = Copy::new();
+        for name in ["a", "b", "c"] {
+            copy.write(&format!("{name}.yaml"), &config_map(name, "1"));
+        }
+        copy.write("README.md", "not a manifest");
+        assert_eq!(copy.read(), 3);
+        copy.write("b.yaml", &config_map("b", "2"));
+        assert_eq!(copy.read(), 1);
+        assert_eq!(
+            copy.objects(),
+            ["ConfigMap shop/a", "ConfigMap shop/b", "ConfigMap shop/c"]
+        );
+        assert_eq!(copy.reader.tree().objects[1].value["data"]["key"], "2");
+        std::fs::rename(copy.path("c.yaml"), copy.path("d.yaml")).unwrap();
+        assert_eq!(copy.read(), 1);
+        assert_eq!(copy.reader.tree().objects[2].source.file, "d.yaml");
+    }
+
+    #[test]
+    fn a_quarrel_between_two_files_ends_when_one_gives_way() {
+        let mut copy = Copy::new();
+        copy.write("a.yaml", &config_map("same", "1"));
+        copy.write("b.yaml", &config_map("same", "2"));
+        copy.read();
+        let both = ["a.yaml", "b.yaml"].map(|file| (file.to_owned(), ErrorCode::DuplicateObject));
+        assert_eq!(copy.errors(), both);
+        copy.write("b.yaml", &config_map("other", "2"));
+        copy.read();
+        assert_eq!(copy.errors(), []);
+        assert_eq!(copy.objects(), ["ConfigMap shop/same", "ConfigMap shop/other"]);
+    }
+
+    #[test]
+    fn links_are_refused_with_their_path_and_what_is_hidden_is_not_read() {
+        let mut copy = Copy::new();
+        std::os::unix::fs::symlink("/etc/passwd", copy.path("link.yaml")).unwrap();
+        std::fs::create_dir(copy.path(".ci")).unwrap();
+        std::os::unix::fs::symlink("x", copy.path(".ci/link.yaml")).unwrap();
+        copy.write(".ci/a.yaml", &config_map("a", "1"));
+        assert_eq!(copy.read(), 0);
+        assert_eq!(copy.errors(), [("link.yaml".to_owned(), ErrorCode::NotAFile)]);
     }
 }

@@ -8,11 +8,14 @@ use c7n_link::messages::{self, DeliveryReport, EnvironmentSpec, HeldPrune, Objec
 use c7n_manifests::{Action, FileError, Live, Object, ObjectId, Plan};
 
 use super::apply::key_of;
-use super::failure::{Failure, Failure as Remark};
+use super::failure::Failure;
 use super::{Converged, RetryNeed};
 
 /// Deletions that wait are listed up to so many.
 const HELD_SHOWN: usize = 200;
+
+/// What is said of an object that went well has the form of what is said of one that did not.
+type Remark = Failure;
 
 /// What happened to the objects of one pass.
 #[derive(Debug, Default)]
@@ -209,5 +212,95 @@ fn file_error(error: &FileError) -> messages::FileError {
         code: error.code.as_str().to_owned(),
         object: error.object.clone().unwrap_or_default(),
         message: error.message.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use c7n_manifests::{Confinement, Limits, assemble, builtin_scope, parse_file};
+
+    use super::*;
+
+    fn objects() -> Vec<Object> {
+        let file = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n";
+        let parsed = parse_file("dir/two.yaml", file, &Limits::default());
+        assemble(
+            [("dir/two.yaml".to_owned(), parsed)],
+            &Confinement::to("shop"),
+            &builtin_scope,
+        )
+        .objects
+    }
+
+    fn told(results: Results, errors: &[FileError], course: Course) -> Converged {
+        let spec = EnvironmentSpec {
+            environment_id: "e1".into(),
+            generation: 7,
+            ..EnvironmentSpec::default()
+        };
+        let subject = Subject {
+            spec: &spec,
+            commit: "c".into(),
+            started_ms: 1,
+            finished_ms: 2,
+        };
+        report(subject, errors, None, results, course)
+    }
+
+    #[test]
+    fn each_object_is_told_with_its_place() {
+        let objects = objects();
+        let mut results = Results::default();
+        results.applied(&objects[0], Action::Create);
+        results.failed(&objects[1], Failure::new("invalid", "no"));
+        let converged = told(results, &[], Course::Through);
+        let [a, b] = &converged.report.objects[..] else {
+            panic!()
+        };
+        assert_eq!(
+            (a.file.as_str(), a.line, a.outcome()),
+            ("dir/two.yaml", 1, Outcome::Applied)
+        );
+        assert_eq!(
+            (b.line, b.code.as_str(), b.outcome()),
+            (5, "invalid", Outcome::Failed)
+        );
+        assert_eq!(
+            (converged.report.generation, converged.retry),
+            (7, RetryNeed::Again)
+        );
+    }
+
+    #[test]
+    fn only_a_pass_without_any_trouble_is_complete() {
+        let file = parse_file("x.yaml", b"kind: [", &Limits::default()).unwrap_err();
+        assert_eq!(
+            told(Results::default(), &[], Course::Through).retry,
+            RetryNeed::Complete
+        );
+        assert_eq!(
+            told(Results::default(), &file, Course::Through).retry,
+            RetryNeed::Waits
+        );
+        let broken = told(Results::default(), &[], Course::BrokenOff("no".into()));
+        assert_eq!(
+            (broken.retry, broken.report.message.as_str()),
+            (RetryNeed::Again, "no")
+        );
+    }
+
+    #[test]
+    fn what_an_earlier_attempt_applied_stays_told_and_what_failed_does_not() {
+        let objects = objects();
+        let mut first = Results::default();
+        first.applied(&objects[0], Action::Create);
+        first.failed(&objects[1], Failure::new("invalid", "no"));
+        let first = told(first, &[], Course::Through).report.objects;
+        let mut second = Results::default();
+        second.applied(&objects[1], Action::Create);
+        second.continue_from(&first);
+        let converged = told(second, &[], Course::Through);
+        assert_eq!(converged.retry, RetryNeed::Complete);
+        assert_eq!(converged.report.objects.len(), 2);
     }
 }

@@ -9,13 +9,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use c7n_link::digest::{DigestTable, KindKey};
-use c7n_link::messages::{Digests, KindDetail, ObjectDigest, ObjectKey, ObjectState, Say};
+use c7n_link::messages::{ObjectKey, ObjectState, Say};
 use prost::Message;
 use tokio::sync::Notify;
 
 use super::events::Events;
 use super::observe::{Applied, Fields, Home, Homes, Observed, Version, applyset_of, is_event, is_ours};
 use crate::cluster::{KindInfo, KindName, Scope};
+
+mod ask;
+mod own;
 
 /// What follows from a change of the table.
 #[derive(Debug, Default, PartialEq)]
@@ -94,10 +97,6 @@ enum How {
 }
 
 impl Index {
-    pub fn homes(&self) -> Arc<Homes> {
-        self.homes.clone()
-    }
-
     pub fn environment_added(&mut self, environment: &str, namespace: &str) {
         if self
             .homes
@@ -181,45 +180,10 @@ impl Index {
         effects
     }
 
-    pub fn info(&self, name: &KindName) -> Option<&KindInfo> {
-        Some(&self.kinds.get(name)?.info)
-    }
-
-    pub(super) fn kinds(&self) -> impl Iterator<Item = (&KindName, &Kind)> {
-        self.kinds.iter()
-    }
-
-    /// Environments whose objects of this kind are not all known.
-    pub fn uncovered(&self, name: &KindName) -> Vec<Arc<Home>> {
-        let Some(kind) = self.kinds.get(name) else {
-            return Vec::new();
-        };
-        self.homes
-            .by_id
-            .values()
-            .filter(|home| !kind.covered.contains(&home.environment))
-            .cloned()
-            .collect()
-    }
-
-    pub fn covers(&self, name: &KindName, environment: &str) -> bool {
-        self.kinds
-            .get(name)
-            .is_some_and(|kind| kind.covered.contains(environment))
-    }
-
     pub fn set_forbidden(&mut self, name: &KindName) {
         if let Some(kind) = self.kinds.get_mut(name) {
             kind.forbidden = true;
         }
-    }
-
-    /// Everything that can be seen has been seen.
-    pub fn is_settled(&self) -> bool {
-        let environments = self.homes.by_id.len();
-        self.kinds
-            .values()
-            .all(|kind| kind.forbidden || kind.covered.len() == environments)
     }
 
     pub fn begin_list(&mut self, name: &KindName, reach: Reach) -> Run {
@@ -313,170 +277,6 @@ impl Index {
             let known = kind.progress.entry(reach.clone()).or_default();
             *known = version.max(*known);
         }
-    }
-
-    /// The agent is about to write it.
-    pub fn writing(&mut self, name: &KindName, namespace: &str, object: &str) {
-        if let Some(kind) = self.kinds.get_mut(name) {
-            kind.writing.insert((namespace.into(), object.into()));
-        }
-    }
-
-    /// The answer to a write of the agent's own; `None` if it failed.
-    pub fn written(
-        &mut self,
-        name: &KindName,
-        namespace: &str,
-        object: &str,
-        seen: Option<Observed>,
-    ) -> Effects {
-        let Some(kind) = self.kinds.get_mut(name) else {
-            return Effects::default();
-        };
-        kind.writing.remove(&(Arc::from(namespace), Box::from(object)));
-        let Some(seen) = seen else {
-            return Effects::default();
-        };
-        if let Some(entry) = kind
-            .objects
-            .get_mut(&seen.namespace)
-            .and_then(|objects| objects.get_mut(&seen.name))
-            && entry.uid == seen.uid
-            && !seen.version.is_newer_than(entry.version)
-        {
-            // The watch was quicker. What it showed may be more than what was written.
-            let mut effects = Effects::default();
-            let ours = seen.applied.as_ref().and_then(|applied| applied.fields.digest());
-            if let (Some(known), Some(digest)) = (&mut entry.applied, ours)
-                && known.fields.digest() == Some(digest)
-            {
-                known.fields = Fields::Checked { digest };
-            } else {
-                effects.drifted.insert(entry.home.environment.clone());
-            }
-            return effects;
-        }
-        let passed = [Reach::Cluster, Reach::Namespace(seen.namespace.clone())]
-            .iter()
-            .any(|reach| {
-                kind.progress
-                    .get(reach)
-                    .is_some_and(|it| seen.version.0 != 0 && *it >= seen.version)
-            });
-        let known = kind
-            .objects
-            .get(&seen.namespace)
-            .is_some_and(|objects| objects.contains_key(&seen.name));
-        if passed && !known {
-            // It was written, seen, and is gone already.
-            return Effects::default();
-        }
-        self.take_in(name, seen, How::Written)
-    }
-
-    /// The agent is deleting it.
-    pub fn leaving(&mut self, name: &KindName, namespace: &str, object: &str) {
-        let entry = self
-            .kinds
-            .get_mut(name)
-            .and_then(|kind| kind.objects.get_mut(namespace)?.get_mut(object));
-        if let Some(entry) = entry {
-            entry.leaving = true;
-        }
-    }
-
-    /// The owned fields were compared with the manifest and cover it.
-    pub fn checked(
-        &mut self,
-        name: &KindName,
-        namespace: &str,
-        object: &str,
-        digest: c7n_manifests::ManifestDigest,
-    ) {
-        let entry = self
-            .kinds
-            .get_mut(name)
-            .and_then(|kind| kind.objects.get_mut(namespace)?.get_mut(object));
-        if let Some(applied) = entry.and_then(|entry| entry.applied.as_mut())
-            && applied.fields.digest() == Some(digest)
-        {
-            applied.fields = Fields::Checked { digest };
-        }
-    }
-
-    pub fn digests(&self) -> Digests {
-        self.digests.message()
-    }
-
-    /// All objects of one set, once they are all known. `None` for an environment that is not known here.
-    pub fn detail(&self, environment: &str, name: &KindName) -> Option<KindDetail> {
-        let home = self.homes.by_id.get(environment)?;
-        let mut detail = KindDetail {
-            environment_id: environment.to_owned(),
-            group: name.group.clone(),
-            kind: name.kind.clone(),
-            objects: Vec::new(),
-        };
-        for (namespace, object, entry) in self.entries_of(home, name) {
-            detail.objects.push(ObjectDigest {
-                namespace: namespace.to_string(),
-                name: object.to_string(),
-                digest: bytes::Bytes::copy_from_slice(&entry.digest),
-            });
-        }
-        detail.objects.sort_by(|a, b| a.name.cmp(&b.name));
-        Some(detail)
-    }
-
-    /// The state to tell of one object; one that is not there is told as deleted.
-    pub fn object(&self, environment: &str, key: &ObjectKey) -> Option<ObjectState> {
-        let home = self.homes.by_id.get(environment)?;
-        let name = KindName::new(key.group.clone(), key.kind.clone());
-        let entry = self
-            .entry(&name, &key.namespace, &key.name)
-            .filter(|entry| entry.home == *home);
-        match entry {
-            // What this table encoded decodes.
-            Some(entry) => ObjectState::decode(&*entry.state).ok(),
-            None => Some(deleted(environment, key.clone())),
-        }
-    }
-
-    pub(super) fn entry(&self, name: &KindName, namespace: &str, object: &str) -> Option<&Entry> {
-        self.kinds.get(name)?.objects.get(namespace)?.get(object)
-    }
-
-    pub(super) fn entries_of<'a>(
-        &'a self,
-        home: &'a Home,
-        name: &KindName,
-    ) -> impl Iterator<Item = (&'a Arc<str>, &'a str, &'a Entry)> {
-        let kind = self.kinds.get(name);
-        let place = kind.and_then(|kind| {
-            let namespace = if kind.info.scope == Scope::Namespaced {
-                &*home.namespace
-            } else {
-                ""
-            };
-            kind.objects.get_key_value(namespace)
-        });
-        place
-            .into_iter()
-            .flat_map(|(namespace, objects)| {
-                objects
-                    .iter()
-                    .map(move |(object, entry)| (namespace, &**object, entry))
-            })
-            .filter(|(_, _, entry)| entry.home.environment == home.environment)
-    }
-
-    /// How many objects are kept.
-    pub fn len(&self) -> usize {
-        self.kinds
-            .values()
-            .flat_map(|kind| kind.objects.values())
-            .map(HashMap::len)
-            .sum()
     }
 
     fn take_in(&mut self, name: &KindName, seen: Observed, how: How) -> Effects {

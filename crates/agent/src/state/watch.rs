@@ -26,6 +26,9 @@ use super::observe::{Version, observe};
 use super::page::read_page;
 use super::verify::verify;
 use crate::cluster::{KindInfo, KindName, Scope};
+use trouble::Trouble;
+
+mod trouble;
 
 /// Objects of one page: as text it is in memory as a whole.
 const PAGE: u32 = 500;
@@ -387,41 +390,5 @@ fn place(object: &Value) -> (&str, &str) {
     )
 }
 
-/// Why a list or watch did not go on.
-pub(super) enum Trouble {
-    Forbidden,
-    /// What it began from is too old: list anew.
-    Expired,
-    Other {
-        text: String,
-        retry_after: Option<Duration>,
-    },
-}
-
-impl Trouble {
-    fn of(cause: kube::Error) -> Self {
-        match &cause {
-            kube::Error::Api(status) if status.code == 403 => Self::Forbidden,
-            kube::Error::Api(status) if status.code == 410 || status.reason == "Expired" => Self::Expired,
-            kube::Error::Api(status) => {
-                let seconds = status
-                    .details
-                    .as_ref()
-                    .map_or(0, |details| details.retry_after_seconds);
-                let retry_after = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
-                Self::Other {
-                    text: status.message.clone(),
-                    retry_after,
-                }
-            }
-            _ => Self::other(cause.to_string()),
-        }
-    }
-
-    fn other(text: impl Into<String>) -> Self {
-        Self::Other {
-            text: text.into(),
-            retry_after: None,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

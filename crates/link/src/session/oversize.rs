@@ -68,7 +68,9 @@ impl Session {
 
 /// The same topic in few words, for items that have a place for words.
 fn stand_in(say: Say, size: usize, limit: usize) -> Option<Say> {
-    let words = format!("this is {size} bytes, more than the {limit} that the link between agent and platform carries");
+    let words = format!(
+        "this is {size} bytes, more than the {limit} that the link between agent and platform carries"
+    );
     match say {
         Say::Result(mut result) => {
             result.set_outcome(CommandOutcome::Failed);
@@ -80,7 +82,8 @@ fn stand_in(say: Say, size: usize, limit: usize) -> Option<Say> {
             report.objects.clear();
             report.file_errors.clear();
             report.held = None;
-            report.message = format!("the report of this delivery cannot be sent: {words}; split the environment");
+            report.message =
+                format!("the report of this delivery cannot be sent: {words}; split the environment");
             Some(Say::Delivery(report))
         }
         Say::State(mut state) => {

@@ -194,9 +194,7 @@ fn unpack_zstd(whole: &[u8], limit: usize) -> Result<Bytes, ProtocolError> {
     let mut decoder = zstd::stream::read::Decoder::new(whole).map_err(malformed)?;
     // The window is memory that the peer asks for before it has sent anything (RFC 8878, section 3.1.1.1.2).
     let window = limit.checked_next_power_of_two().map_or(27, usize::ilog2);
-    decoder
-        .window_log_max(window.clamp(10, 27))
-        .map_err(malformed)?;
+    decoder.window_log_max(window.clamp(10, 27)).map_err(malformed)?;
     let mut plain = Vec::new();
     // Read one byte more than is allowed: what claims to be small and is not shows itself.
     decoder

@@ -30,7 +30,12 @@ impl Agent {
     /// The token is needed the first time; afterwards the agent has a credential of its own in its data folder.
     pub fn start(binaries: &Binaries, options: AgentOptions, token: &str, log: &Path) -> Result<Self> {
         std::fs::create_dir_all(&options.data)?;
-        let mut agent = Self { binaries: binaries.clone(), options, log: log.to_path_buf(), process: None };
+        let mut agent = Self {
+            binaries: binaries.clone(),
+            options,
+            log: log.to_path_buf(),
+            process: None,
+        };
         agent.spawn(Some(token))?;
         Ok(agent)
     }
@@ -75,7 +80,10 @@ impl Agent {
             .arg("--data-dir")
             .arg(&options.data)
             .args(&options.arguments)
-            .env("C7N_LOG", std::env::var("C7N_LOG").unwrap_or_else(|_| "info".to_owned()));
+            .env(
+                "C7N_LOG",
+                std::env::var("C7N_LOG").unwrap_or_else(|_| "info".to_owned()),
+            );
         if let Some(context) = &options.context {
             command.args(["--context", context]);
         }

@@ -23,7 +23,11 @@ impl Binaries {
     }
 
     pub fn inside(folder: &Path) -> Result<Self> {
-        let found = Self { server: folder.join("c7n-server"), agent: folder.join("c7n-agent"), cli: folder.join("c7n") };
+        let found = Self {
+            server: folder.join("c7n-server"),
+            agent: folder.join("c7n-agent"),
+            cli: folder.join("c7n"),
+        };
         for program in [&found.server, &found.agent, &found.cli] {
             ensure!(
                 program.exists(),

@@ -30,7 +30,10 @@ impl Cli {
 
     /// The same command line in the hands of somebody else.
     pub fn with_token(&self, token: &str) -> Self {
-        Self { token: token.to_owned(), ..self.clone() }
+        Self {
+            token: token.to_owned(),
+            ..self.clone()
+        }
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
@@ -54,7 +57,12 @@ impl Cli {
     pub async fn run(&self, arguments: &[&str]) -> Result<String> {
         let output = self.output(arguments).await?;
         if !output.status.success() {
-            bail!("c7n {} ({}): {}", arguments.join(" "), output.status, String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "c7n {} ({}): {}",
+                arguments.join(" "),
+                output.status,
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         Ok(String::from_utf8(output.stdout)?)
     }

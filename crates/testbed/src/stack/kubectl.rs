@@ -34,22 +34,38 @@ impl Kubectl {
     }
 
     pub async fn run(&self, arguments: &[&str]) -> Result<String> {
-        let output = self.command(arguments).output().await.context("running kubectl")?;
+        let output = self
+            .command(arguments)
+            .output()
+            .await
+            .context("running kubectl")?;
         if !output.status.success() {
-            bail!("kubectl {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "kubectl {}: {}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         Ok(String::from_utf8(output.stdout)?)
     }
 
     /// One object, or a `List` of them.
     pub async fn json(&self, arguments: &[&str]) -> Result<Value> {
-        Ok(serde_json::from_str(&self.run(&[arguments, &["-o", "json"]].concat()).await?)?)
+        Ok(serde_json::from_str(
+            &self.run(&[arguments, &["-o", "json"]].concat()).await?,
+        )?)
     }
 
     /// `None` when there is no such object.
     pub async fn find(&self, arguments: &[&str]) -> Result<Option<Value>> {
-        let text = self.run(&[&["get"], arguments, &["-o", "json", "--ignore-not-found"]].concat()).await?;
-        if text.trim().is_empty() { Ok(None) } else { Ok(Some(serde_json::from_str(&text)?)) }
+        let text = self
+            .run(&[&["get"], arguments, &["-o", "json", "--ignore-not-found"]].concat())
+            .await?;
+        if text.trim().is_empty() {
+            Ok(None)
+        } else {
+            Ok(Some(serde_json::from_str(&text)?))
+        }
     }
 
     /// As somebody who works by hand.
@@ -65,7 +81,10 @@ impl Kubectl {
         drop(stdin);
         let output = child.wait_with_output().await?;
         if !output.status.success() {
-            bail!("kubectl apply: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "kubectl apply: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         Ok(())
     }

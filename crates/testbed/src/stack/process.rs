@@ -15,17 +15,30 @@ pub struct Process {
 }
 
 impl Process {
-    /// Appends to the log, so that a restarted program goes on in the same file.
+    /// Appends to the log, so that a restarted program goes on in the same file. What it prints rather than logs goes beside it.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
-        let file = File::options().create(true).append(true).open(log).with_context(|| log.display().to_string())?;
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| log.display().to_string())?;
         let child = command
             .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
+            .stdout(
+                File::options()
+                    .create(true)
+                    .append(true)
+                    .open(log.with_extension("out"))?,
+            )
             .stderr(file)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("starting {name}"))?;
-        Ok(Self { name: name.to_owned(), log: log.to_path_buf(), child })
+        Ok(Self {
+            name: name.to_owned(),
+            log: log.to_path_buf(),
+            child,
+        })
     }
 
     pub fn pid(&self) -> Option<u32> {
@@ -39,7 +52,12 @@ impl Process {
     /// An error with the end of the log if the program has ended.
     pub fn check(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
-            bail!("{} ended with {status}; the end of {}:\n{}", self.name, self.log.display(), self.tail());
+            bail!(
+                "{} ended with {status}; the end of {}:\n{}",
+                self.name,
+                self.log.display(),
+                self.tail()
+            );
         }
         Ok(())
     }
@@ -53,7 +71,10 @@ impl Process {
 
     /// `kill -9`, as a crash would be.
     pub async fn kill(mut self) -> Result<()> {
-        self.child.kill().await.with_context(|| format!("killing {}", self.name))
+        self.child
+            .kill()
+            .await
+            .with_context(|| format!("killing {}", self.name))
     }
 
     /// Asks it to end, and insists after ten seconds.
@@ -63,7 +84,11 @@ impl Process {
             Ok(status) => Ok(status?),
             Err(_) => {
                 self.child.kill().await?;
-                bail!("{} did not end within 10 s of SIGTERM and was killed; see {}", self.name, self.log.display())
+                bail!(
+                    "{} did not end within 10 s of SIGTERM and was killed; see {}",
+                    self.name,
+                    self.log.display()
+                )
             }
         }
     }

@@ -49,7 +49,14 @@ impl Server {
             Ok(serde_json::from_slice(&text)?)
         })
         .await?;
-        Ok(Self { binaries: binaries.clone(), folder: folder.to_path_buf(), listen, ssh_listen, first_run, process: Some(process) })
+        Ok(Self {
+            binaries: binaries.clone(),
+            folder: folder.to_path_buf(),
+            listen,
+            ssh_listen,
+            first_run,
+            process: Some(process),
+        })
     }
 
     pub fn first_run(&self) -> &FirstRun {
@@ -74,7 +81,12 @@ impl Server {
 
     /// The command line with the administrator's token.
     pub fn cli(&self) -> Cli {
-        Cli::new(&self.binaries, &self.first_run.url, &self.first_run.token, &self.folder)
+        Cli::new(
+            &self.binaries,
+            &self.first_run.url,
+            &self.first_run.token,
+            &self.folder,
+        )
     }
 
     /// The WebSocket URL that agents dial.
@@ -106,7 +118,10 @@ impl Server {
         self.kill().await?;
         let mut process = spawn(&self.binaries, &self.folder, self.listen, self.ssh_listen)?;
         let listen = self.listen;
-        wait(&mut process, async || Ok(tokio::net::TcpStream::connect(listen).await.map(drop)?)).await?;
+        wait(&mut process, async || {
+            Ok(tokio::net::TcpStream::connect(listen).await.map(drop)?)
+        })
+        .await?;
         self.process = Some(process);
         Ok(())
     }
@@ -117,10 +132,18 @@ fn spawn(binaries: &Binaries, folder: &Path, listen: SocketAddr, ssh_listen: Soc
     command
         .arg("--data-dir")
         .arg(folder.join("data"))
-        .args(["--listen", &listen.to_string(), "--ssh-listen", &ssh_listen.to_string()])
+        .args([
+            "--listen",
+            &listen.to_string(),
+            "--ssh-listen",
+            &ssh_listen.to_string(),
+        ])
         .arg("--first-run-file")
         .arg(folder.join("first-run.json"))
-        .env("C7N_LOG", std::env::var("C7N_LOG").unwrap_or_else(|_| "info".to_owned()));
+        .env(
+            "C7N_LOG",
+            std::env::var("C7N_LOG").unwrap_or_else(|_| "info".to_owned()),
+        );
     Process::start("c7n-server", &mut command, &folder.join("server.log"))
 }
 

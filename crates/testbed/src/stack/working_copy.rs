@@ -19,13 +19,31 @@ impl Access {
     pub async fn new_ssh_key(folder: &Path, host: std::net::SocketAddr) -> Result<(Self, PathBuf)> {
         std::fs::create_dir_all(folder)?;
         let key = folder.join("id");
-        let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "person", "-f"]).arg(&key).output().await?;
-        anyhow::ensure!(made.status.success(), "ssh-keygen: {}", String::from_utf8_lossy(&made.stderr));
-        let scanned = Command::new("ssh-keyscan")
-            .args(["-t", "ed25519", "-p", &host.port().to_string(), &host.ip().to_string()])
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", "person", "-f"])
+            .arg(&key)
             .output()
             .await?;
-        anyhow::ensure!(!scanned.stdout.is_empty(), "ssh-keyscan: {}", String::from_utf8_lossy(&scanned.stderr));
+        anyhow::ensure!(
+            made.status.success(),
+            "ssh-keygen: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let scanned = Command::new("ssh-keyscan")
+            .args([
+                "-t",
+                "ed25519",
+                "-p",
+                &host.port().to_string(),
+                &host.ip().to_string(),
+            ])
+            .output()
+            .await?;
+        anyhow::ensure!(
+            !scanned.stdout.is_empty(),
+            "ssh-keyscan: {}",
+            String::from_utf8_lossy(&scanned.stderr)
+        );
         let known_hosts = folder.join("known_hosts");
         std::fs::write(&known_hosts, &scanned.stdout)?;
         Ok((Self::Ssh { key, known_hosts }, folder.join("id.pub")))
@@ -41,7 +59,10 @@ impl WorkingCopy {
     /// An empty repository with its remote; the first push makes the branch.
     pub async fn init(folder: &Path, url: &str, access: Access) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let copy = Self { folder: folder.to_path_buf(), access };
+        let copy = Self {
+            folder: folder.to_path_buf(),
+            access,
+        };
         copy.git(&["init", "--quiet", "--initial-branch", "main"]).await?;
         copy.git(&["remote", "add", "origin", url]).await?;
         Ok(copy)
@@ -49,7 +70,10 @@ impl WorkingCopy {
 
     pub async fn clone_from(folder: &Path, url: &str, access: Access) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let copy = Self { folder: folder.to_path_buf(), access };
+        let copy = Self {
+            folder: folder.to_path_buf(),
+            access,
+        };
         copy.git(&["clone", "--quiet", url, "."]).await?;
         Ok(copy)
     }
@@ -73,7 +97,8 @@ impl WorkingCopy {
     /// Commits all there is; answers the commit's id.
     pub async fn commit(&self, message: &str) -> Result<String> {
         self.git(&["add", "--all"]).await?;
-        self.git(&["commit", "--quiet", "--allow-empty", "--message", message]).await?;
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", message])
+            .await?;
         Ok(self.git(&["rev-parse", "HEAD"]).await?.trim().to_owned())
     }
 
@@ -116,7 +141,10 @@ impl WorkingCopy {
                 command
                     .env("GIT_CONFIG_COUNT", "1")
                     .env("GIT_CONFIG_KEY_0", "credential.helper")
-                    .env("GIT_CONFIG_VALUE_0", "!f() { echo username=person; echo \"password=$C7N_PUSH_TOKEN\"; }; f")
+                    .env(
+                        "GIT_CONFIG_VALUE_0",
+                        "!f() { echo username=person; echo \"password=$C7N_PUSH_TOKEN\"; }; f",
+                    )
                     .env("C7N_PUSH_TOKEN", token);
             }
         }
@@ -126,7 +154,11 @@ impl WorkingCopy {
     pub async fn git(&self, arguments: &[&str]) -> Result<String> {
         let output = self.command(arguments).output().await.context("running git")?;
         if !output.status.success() {
-            bail!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "git {}: {}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         Ok(String::from_utf8(output.stdout)?)
     }

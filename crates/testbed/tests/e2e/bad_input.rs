@@ -11,27 +11,48 @@ const BROKEN: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: broken
 async fn a_broken_file_keeps_what_it_described_and_holds_back_only_itself() -> Result<()> {
     let stand = Stand::with_cluster("broken").await?;
     let environment = stand.environment("staging").await?;
-    environment.copy.write("good.yaml", &config_map("good", "k", "1"))?;
-    environment.copy.write("fragile.yaml", &config_map("fragile", "k", "1"))?;
+    environment
+        .copy
+        .write("good.yaml", &config_map("good", "k", "1"))?;
+    environment
+        .copy
+        .write("fragile.yaml", &config_map("fragile", "k", "1"))?;
     let first = environment.copy.publish("Both good").await?;
     stand.converges("staging", &first).await?;
 
     environment.copy.write("fragile.yaml", BROKEN)?;
-    environment.copy.write("good.yaml", &config_map("good", "k", "2"))?;
+    environment
+        .copy
+        .write("good.yaml", &config_map("good", "k", "2"))?;
     environment.copy.write("new.yaml", &config_map("new", "k", "1"))?;
     let second = environment.copy.publish("One broken").await?;
 
-    let errors = stand.errors_become("staging", &[("fragile.yaml", 5, "yaml-syntax")]).await?;
+    let errors = stand
+        .errors_become("staging", &[("fragile.yaml", 5, "yaml-syntax")])
+        .await?;
     assert_eq!(errors[0].commit, second);
     value_becomes(&environment, "good", "2").await?;
     environment.appears("configmap", "new").await?;
     assert_eq!(environment.get("configmap", "fragile").await?["data"]["k"], "1");
     let seen = stand.show("staging").await?;
-    assert!(!seen.converged, "an environment with a broken file is not converged");
-    assert_eq!(seen.commits.parsed.as_deref(), Some(second.as_str()), "devops-sync moves all the same");
-    assert_eq!(environment.tag("agent-sync").await?.as_deref(), Some(first.as_str()), "agent-sync does not");
+    assert!(
+        !seen.converged,
+        "an environment with a broken file is not converged"
+    );
+    assert_eq!(
+        seen.commits.parsed.as_deref(),
+        Some(second.as_str()),
+        "devops-sync moves all the same"
+    );
+    assert_eq!(
+        environment.tag("agent-sync").await?.as_deref(),
+        Some(first.as_str()),
+        "agent-sync does not"
+    );
 
-    environment.copy.write("fragile.yaml", &config_map("fragile", "k", "3"))?;
+    environment
+        .copy
+        .write("fragile.yaml", &config_map("fragile", "k", "3"))?;
     let third = environment.copy.publish("Mended").await?;
     stand.converges("staging", &third).await?;
     assert!(stand.errors("staging").await?.is_empty());
@@ -51,17 +72,42 @@ async fn a_foreign_namespace_and_a_cluster_scoped_kind_are_refused_by_line() -> 
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata:\n  name: intruder\n\
          roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\n",
     )?;
-    environment.copy.write("good.yaml", &config_map("good", "k", "1"))?;
+    environment
+        .copy
+        .write("good.yaml", &config_map("good", "k", "1"))?;
     environment.copy.publish("An intruder").await?;
 
     let errors = stand
-        .errors_become("staging", &[("admin.yaml", 2, "cluster-scoped"), ("foreign.yaml", 5, "foreign-namespace")])
+        .errors_become(
+            "staging",
+            &[
+                ("admin.yaml", 2, "cluster-scoped"),
+                ("foreign.yaml", 5, "foreign-namespace"),
+            ],
+        )
         .await?;
     environment.appears("configmap", "good").await?;
-    assert!(environment.kubectl.find(&["-n", "kube-system", "configmap", "intruder"]).await?.is_none());
-    assert!(environment.kubectl.find(&["clusterrolebinding", "intruder"]).await?.is_none());
-    let foreign = errors.iter().find(|error| error.file == "foreign.yaml").map(|error| error.message.clone());
-    assert!(foreign.is_some_and(|text| text.contains("kube-system") && text.contains(&environment.namespace)));
+    assert!(
+        environment
+            .kubectl
+            .find(&["-n", "kube-system", "configmap", "intruder"])
+            .await?
+            .is_none()
+    );
+    assert!(
+        environment
+            .kubectl
+            .find(&["clusterrolebinding", "intruder"])
+            .await?
+            .is_none()
+    );
+    let foreign = errors
+        .iter()
+        .find(|error| error.file == "foreign.yaml")
+        .map(|error| error.message.clone());
+    assert!(
+        foreign.is_some_and(|text| text.contains("kube-system") && text.contains(&environment.namespace))
+    );
     Ok(())
 }
 
@@ -77,7 +123,9 @@ async fn an_unknown_kind_and_a_refused_object_fail_alone_and_are_tried_again() -
         "refused.yaml",
         "apiVersion: v1\nkind: Service\nmetadata:\n  name: refused\nspec:\n  ports:\n    - port: 700000\n",
     )?;
-    environment.copy.write("good.yaml", &config_map("good", "k", "1"))?;
+    environment
+        .copy
+        .write("good.yaml", &config_map("good", "k", "1"))?;
     let first = environment.copy.publish("Two that fail").await?;
 
     environment.appears("configmap", "good").await?;
@@ -93,8 +141,15 @@ async fn an_unknown_kind_and_a_refused_object_fail_alone_and_are_tried_again() -
     assert_eq!(unknown.line, 2);
     assert!(unknown.message.contains("Latecomer"), "{}", unknown.message);
     let refused = of("refused.yaml").expect("the refused object is reported");
-    assert!(refused.message.contains("700000") || refused.message.contains("65535"), "{}", refused.message);
-    assert_ne!(environment.tag("agent-sync").await?.as_deref(), Some(first.as_str()));
+    assert!(
+        refused.message.contains("700000") || refused.message.contains("65535"),
+        "{}",
+        refused.message
+    );
+    assert_ne!(
+        environment.tag("agent-sync").await?.as_deref(),
+        Some(first.as_str())
+    );
 
     // The kind arrives by other hands: the object is delivered without a new push.
     let plural = format!("latecomers-{}", stand.project.rsplit('-').next().unwrap_or("x"));
@@ -107,14 +162,19 @@ async fn an_unknown_kind_and_a_refused_object_fail_alone_and_are_tried_again() -
              versions:\n    - name: v1\n      served: true\n      storage: true\n      schema:\n        openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}\n",
         )
         .await?;
-    environment.appears("latecomers.later.example.com", "late").await?;
+    environment
+        .appears("latecomers.later.example.com", "late")
+        .await?;
     environment.copy.write(
         "refused.yaml",
         "apiVersion: v1\nkind: Service\nmetadata:\n  name: refused\nspec:\n  ports:\n    - port: 7000\n",
     )?;
     let second = environment.copy.publish("Mended").await?;
     stand.converges("staging", &second).await?;
-    environment.kubectl.run(&["delete", "crd", "latecomers.later.example.com"]).await?;
+    environment
+        .kubectl
+        .run(&["delete", "crd", "latecomers.later.example.com"])
+        .await?;
     Ok(())
 }
 
@@ -127,7 +187,15 @@ async fn two_files_that_claim_one_object_are_both_reported() -> Result<()> {
     environment.copy.write("c.yaml", &config_map("other", "k", "c"))?;
     environment.copy.publish("Twice").await?;
 
-    stand.errors_become("staging", &[("a.yaml", 1, "duplicate-object"), ("b.yaml", 1, "duplicate-object")]).await?;
+    stand
+        .errors_become(
+            "staging",
+            &[
+                ("a.yaml", 1, "duplicate-object"),
+                ("b.yaml", 1, "duplicate-object"),
+            ],
+        )
+        .await?;
     environment.appears("configmap", "other").await?;
     assert!(environment.find("configmap", "same").await?.is_none());
     Ok(())

@@ -38,7 +38,11 @@ async fn the_server_is_killed_in_the_middle_of_an_intake() -> Result<()> {
         all_there(&environment, round).await?;
     }
     let history: c7n_api::Page<c7n_api::HistoryEntry> = history(&stand).await?;
-    let mut commits: Vec<&str> = history.items.iter().map(|entry| entry.commit.id.as_str()).collect();
+    let mut commits: Vec<&str> = history
+        .items
+        .iter()
+        .map(|entry| entry.commit.id.as_str())
+        .collect();
     let seen = commits.len();
     commits.sort_unstable();
     commits.dedup();
@@ -55,8 +59,14 @@ async fn the_agent_goes_on_delivering_and_healing_while_the_platform_is_away() -
     stand.converges("staging", &commit).await?;
 
     stand.server.kill().await?;
-    environment.kubectl.run(&["-n", &environment.namespace, "delete", "configmap", "a"]).await?;
-    environment.appears("configmap", "a").await.map_err(|error| stand.explain(error))?;
+    environment
+        .kubectl
+        .run(&["-n", &environment.namespace, "delete", "configmap", "a"])
+        .await?;
+    environment
+        .appears("configmap", "a")
+        .await
+        .map_err(|error| stand.explain(error))?;
 
     stand.server.restart().await?;
     stand.converges("staging", &commit).await?;
@@ -64,7 +74,10 @@ async fn the_agent_goes_on_delivering_and_healing_while_the_platform_is_away() -
 }
 
 async fn history(stand: &Stand) -> Result<c7n_api::Page<c7n_api::HistoryEntry>> {
-    let items: Vec<c7n_api::HistoryEntry> = stand.cli.json(&["env", "history", "-p", &stand.project, "staging"]).await?;
+    let items: Vec<c7n_api::HistoryEntry> = stand
+        .cli
+        .json(&["env", "history", "-p", &stand.project, "staging"])
+        .await?;
     Ok(c7n_api::Page { items, next: None })
 }
 
@@ -73,16 +86,25 @@ const MANY: u32 = 120;
 fn many(environment: &StandEnvironment, round: u32) -> Result<()> {
     for number in 0..MANY {
         let name = format!("object-{number}");
-        environment.copy.write(&format!("{name}.yaml"), &config_map(&name, "round", &round.to_string()))?;
+        environment.copy.write(
+            &format!("{name}.yaml"),
+            &config_map(&name, "round", &round.to_string()),
+        )?;
     }
     Ok(())
 }
 
 async fn all_there(environment: &StandEnvironment, round: u32) -> Result<()> {
     eventually("all objects are of this round", PATIENCE, || async {
-        let list = environment.kubectl.json(&["get", "configmaps", "-n", &environment.namespace]).await?;
+        let list = environment
+            .kubectl
+            .json(&["get", "configmaps", "-n", &environment.namespace])
+            .await?;
         let items = list["items"].as_array().cloned().unwrap_or_default();
-        let current = items.iter().filter(|item| item["data"]["round"] == round.to_string()).count();
+        let current = items
+            .iter()
+            .filter(|item| item["data"]["round"] == round.to_string())
+            .count();
         anyhow::ensure!(current == MANY as usize, "{current} of {MANY}");
         Ok(())
     })

@@ -10,7 +10,9 @@ async fn an_emptied_repository_deletes_nothing_until_a_person_says_so() -> Resul
     let stand = Stand::with_cluster("emptied").await?;
     let environment = stand.environment("staging").await?;
     for name in ["a", "b", "c"] {
-        environment.copy.write(&format!("{name}.yaml"), &config_map(name, "k", "1"))?;
+        environment
+            .copy
+            .write(&format!("{name}.yaml"), &config_map(name, "k", "1"))?;
     }
     let first = environment.copy.publish("Three").await?;
     stand.converges("staging", &first).await?;
@@ -22,7 +24,11 @@ async fn an_emptied_repository_deletes_nothing_until_a_person_says_so() -> Resul
     let second = environment.copy.publish("Nothing").await?;
 
     let held = eventually("the deletions are held", PATIENCE, || async {
-        stand.show("staging").await?.held.ok_or_else(|| anyhow::anyhow!("nothing is held"))
+        stand
+            .show("staging")
+            .await?
+            .held
+            .ok_or_else(|| anyhow::anyhow!("nothing is held"))
     })
     .await
     .map_err(|error| stand.explain(error))?;
@@ -32,7 +38,17 @@ async fn an_emptied_repository_deletes_nothing_until_a_person_says_so() -> Resul
     }
     assert!(!stand.show("staging").await?.converged);
 
-    stand.cli.run(&["env", "confirm-deletions", "-p", &stand.project, "staging", "--yes"]).await?;
+    stand
+        .cli
+        .run(&[
+            "env",
+            "confirm-deletions",
+            "-p",
+            &stand.project,
+            "staging",
+            "--yes",
+        ])
+        .await?;
 
     stand.converges("staging", &second).await?;
     for name in ["a", "b", "c"] {
@@ -51,11 +67,17 @@ async fn a_deleted_environment_goes_with_its_namespace_and_leaves_the_others() -
         stand.converges(&environment.name, &commit).await?;
     }
 
-    stand.cli.run(&["env", "delete", "-p", &stand.project, "gone", "--yes"]).await?;
+    stand
+        .cli
+        .run(&["env", "delete", "-p", &stand.project, "gone", "--yes"])
+        .await?;
 
     let kubectl = TestCluster::A.kubectl()?;
     eventually("the namespace is gone", PATIENCE, || async {
-        ensure!(kubectl.find(&["namespace", &gone.namespace]).await?.is_none(), "it is still there");
+        ensure!(
+            kubectl.find(&["namespace", &gone.namespace]).await?.is_none(),
+            "it is still there"
+        );
         let left: Vec<c7n_api::Environment> = stand.cli.json(&["env", "list", "-p", &stand.project]).await?;
         ensure!(left.len() == 1, "{} environments are listed", left.len());
         Ok(())

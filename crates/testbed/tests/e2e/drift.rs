@@ -9,7 +9,9 @@ use crate::stand::{PATIENCE, Stand, config_map};
 async fn edits_and_deletions_by_hand_are_repaired() -> Result<()> {
     let stand = Stand::with_cluster("drift").await?;
     let environment = stand.environment("staging").await?;
-    environment.copy.write("a.yaml", &config_map("a", "k", "from-git"))?;
+    environment
+        .copy
+        .write("a.yaml", &config_map("a", "k", "from-git"))?;
     let commit = environment.copy.publish("One").await?;
     stand.converges("staging", &commit).await?;
     let namespace = environment.namespace.as_str();
@@ -17,7 +19,15 @@ async fn edits_and_deletions_by_hand_are_repaired() -> Result<()> {
 
     environment
         .kubectl
-        .run(&["-n", namespace, "patch", "configmap", "a", "-p", r#"{"data":{"k":"by-hand","extra":"mine"}}"#])
+        .run(&[
+            "-n",
+            namespace,
+            "patch",
+            "configmap",
+            "a",
+            "-p",
+            r#"{"data":{"k":"by-hand","extra":"mine"}}"#,
+        ])
         .await?;
     eventually("the edit is put back", PATIENCE, || async {
         let live = environment.get("configmap", "a").await?;
@@ -30,8 +40,14 @@ async fn edits_and_deletions_by_hand_are_repaired() -> Result<()> {
     assert_eq!(live["data"]["extra"], "mine", "what Git does not own stays");
     assert_eq!(live["metadata"]["uid"], uid, "repaired, not made anew");
 
-    environment.kubectl.run(&["-n", namespace, "delete", "configmap", "a"]).await?;
-    environment.appears("configmap", "a").await.map_err(|error| stand.explain(error))?;
+    environment
+        .kubectl
+        .run(&["-n", namespace, "delete", "configmap", "a"])
+        .await?;
+    environment
+        .appears("configmap", "a")
+        .await
+        .map_err(|error| stand.explain(error))?;
     Ok(())
 }
 
@@ -51,7 +67,10 @@ async fn nothing_changed_means_nothing_is_written() -> Result<()> {
     environment.copy.write("README.md", "only words\n")?;
     let second = environment.copy.publish("Words").await?;
     stand.converges("staging", &second).await?;
-    stand.cli.run(&["env", "sync", "-p", &stand.project, "staging"]).await?;
+    stand
+        .cli
+        .run(&["env", "sync", "-p", &stand.project, "staging"])
+        .await?;
 
     assert_eq!(versions(&environment).await?, before);
     Ok(())

@@ -54,13 +54,19 @@ async fn every_kind_is_created_changed_and_deleted() -> Result<()> {
     let second = environment.copy.publish("All kinds changed").await?;
     stand.converges("staging", &second).await?;
     for (kind, name) in kinds.iter().copied().chain([(custom.as_str(), "hello")]) {
-        assert_eq!(environment.get(kind, name).await?["metadata"]["labels"]["round"], "2", "{kind} {name}");
+        assert_eq!(
+            environment.get(kind, name).await?["metadata"]["labels"]["round"],
+            "2",
+            "{kind} {name}"
+        );
     }
 
     for (file, _) in application(&group, "2") {
         environment.copy.remove(file)?;
     }
-    environment.copy.write("last.yaml", &crate::stand::config_map("last", "k", "v"))?;
+    environment
+        .copy
+        .write("last.yaml", &crate::stand::config_map("last", "k", "v"))?;
     let third = environment.copy.publish("All kinds deleted").await?;
     eventually("the deletions are held", PATIENCE, || async {
         ensure!(stand.show("staging").await?.held.is_some(), "nothing is held");
@@ -68,13 +74,26 @@ async fn every_kind_is_created_changed_and_deleted() -> Result<()> {
     })
     .await
     .map_err(|error| stand.explain(error))?;
-    stand.cli.run(&["env", "confirm-deletions", "-p", &stand.project, "staging", "--yes"]).await?;
+    stand
+        .cli
+        .run(&[
+            "env",
+            "confirm-deletions",
+            "-p",
+            &stand.project,
+            "staging",
+            "--yes",
+        ])
+        .await?;
     stand.converges("staging", &third).await?;
     for (kind, name) in kinds {
         environment.disappears(kind, name).await?;
     }
     eventually("the definition is gone", PATIENCE, || async {
-        ensure!(environment.kubectl.find(&["crd", &custom]).await?.is_none(), "it is still there");
+        ensure!(
+            environment.kubectl.find(&["crd", &custom]).await?.is_none(),
+            "it is still there"
+        );
         Ok(())
     })
     .await
@@ -84,33 +103,54 @@ async fn every_kind_is_created_changed_and_deleted() -> Result<()> {
 async fn pods_of_a_deployment_are_seen_below_it_and_become_healthy() -> Result<()> {
     let stand = Stand::with_cluster("pods").await?;
     let environment = stand.environment("staging").await?;
-    environment.copy.write("web.yaml", &deployment("1", "c7n.local/sample:1"))?;
+    environment
+        .copy
+        .write("web.yaml", &deployment("1", "c7n.local/sample:1"))?;
     let commit = environment.copy.publish("Web").await?;
     stand.converges("staging", &commit).await?;
 
     let objects = eventually("the pods are healthy", PATIENCE, || async {
         let objects = stand.objects("staging").await?;
-        let healthy =
-            objects.iter().filter(|object| object.kind == "Pod" && object.health == HealthStatus::Healthy).count();
+        let healthy = objects
+            .iter()
+            .filter(|object| object.kind == "Pod" && object.health == HealthStatus::Healthy)
+            .count();
         ensure!(healthy == 2, "{objects:#?}");
         Ok(objects)
     })
     .await
     .map_err(|error| stand.explain(error))?;
-    let of = |kind: &str| objects.iter().find(|object| object.kind == kind).expect("it is listed");
+    let of = |kind: &str| {
+        objects
+            .iter()
+            .find(|object| object.kind == kind)
+            .expect("it is listed")
+    };
     assert_eq!(of("Pod").owners[0].uid, of("ReplicaSet").uid);
     assert_eq!(of("ReplicaSet").owners[0].uid, of("Deployment").uid);
     assert!(of("Deployment").managed && !of("Pod").managed);
     assert_eq!(of("Deployment").file.as_deref(), Some("web.yaml"));
 
     // An image that nobody has: the pod says so in words.
-    environment.copy.write("web.yaml", &deployment("2", "c7n.local/no-such-image:9"))?;
+    environment
+        .copy
+        .write("web.yaml", &deployment("2", "c7n.local/no-such-image:9"))?;
     environment.copy.publish("A wrong image").await?;
-    if stand.cluster("east").await?.nodes.iter().any(|node| node.name.contains("real")) {
+    if stand
+        .cluster("east")
+        .await?
+        .nodes
+        .iter()
+        .any(|node| node.name.contains("real"))
+    {
         eventually("the missing image is named", PATIENCE, || async {
             let objects = stand.objects("staging").await?;
             let told = objects.iter().any(|object| {
-                object.kind == "Pod" && object.message.as_ref().is_some_and(|message| message.contains("Image"))
+                object.kind == "Pod"
+                    && object
+                        .message
+                        .as_ref()
+                        .is_some_and(|message| message.contains("Image"))
             });
             ensure!(told, "{objects:#?}");
             Ok(())
@@ -136,7 +176,10 @@ fn application(group: &str, round: &str) -> Vec<(&'static str, String)> {
         ("web/deployment.yaml", deployment(round, "c7n.local/sample:1")),
         (
             "web/service.yaml",
-            format!("apiVersion: v1\nkind: Service\n{}spec:\n  selector: {{app: web}}\n  ports: [{{port: 80, targetPort: 8080}}]\n", meta("web")),
+            format!(
+                "apiVersion: v1\nkind: Service\n{}spec:\n  selector: {{app: web}}\n  ports: [{{port: 80, targetPort: 8080}}]\n",
+                meta("web")
+            ),
         ),
         (
             "web/ingress.yaml",
@@ -220,7 +263,10 @@ fn application(group: &str, round: &str) -> Vec<(&'static str, String)> {
         ),
         (
             "banner/hello.yaml",
-            format!("apiVersion: {group}/v1\nkind: Banner\n{}spec: {{text: hello {round}}}\n", meta("hello")),
+            format!(
+                "apiVersion: {group}/v1\nkind: Banner\n{}spec: {{text: hello {round}}}\n",
+                meta("hello")
+            ),
         ),
     ]
 }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use c7n_api::{Activation, Cluster, ClusterState, Environment, EnvironmentError, EnvironmentPhase, LiveObject};
+use c7n_api::{
+    Activation, Cluster, ClusterState, Environment, EnvironmentError, EnvironmentPhase, LiveObject,
+};
 use c7n_testbed::stack::{
     Access, Agent, AgentOptions, Binaries, Cli, Kubectl, Server, WorkingCopy, eventually,
 };
@@ -25,13 +27,14 @@ impl TestCluster {
             Self::A => "C7N_TEST_KUBECONFIG_A",
             Self::B => "C7N_TEST_KUBECONFIG_B",
         };
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .with_context(|| format!("{name} is not set: run these tests with `cargo xtask test`, which starts the clusters"))
+        std::env::var_os(name).map(PathBuf::from).with_context(|| {
+            format!("{name} is not set: run these tests with `cargo xtask test`, which starts the clusters")
+        })
     }
 
     pub fn kubectl(self) -> Result<Kubectl> {
-        let program = std::env::var_os("C7N_TEST_KUBECTL").map_or_else(|| PathBuf::from("kubectl"), PathBuf::from);
+        let program =
+            std::env::var_os("C7N_TEST_KUBECTL").map_or_else(|| PathBuf::from("kubectl"), PathBuf::from);
         Ok(Kubectl::new(&program, &self.kubeconfig()?, None))
     }
 }
@@ -57,16 +60,41 @@ pub struct StandEnvironment {
 impl Stand {
     /// A platform with one project, whose people push over SSH, and no cluster yet.
     pub async fn empty(name: &str) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix(&format!("c7n-{name}-")).tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("c7n-{name}-"))
+            .tempdir()?;
         let binaries = Binaries::beside_me()?;
         let server = Server::start(&binaries, &folder.path().join("platform")).await?;
         let cli = server.cli();
-        let random: String = folder.path().to_string_lossy().chars().rev().take(5).filter(char::is_ascii_alphanumeric).collect();
+        let random: String = folder
+            .path()
+            .to_string_lossy()
+            .chars()
+            .rev()
+            .take(5)
+            .filter(char::is_ascii_alphanumeric)
+            .collect();
         let project = format!("{name}-{}", random.to_lowercase());
-        let (access, public) = Access::new_ssh_key(&folder.path().join("person"), server.ssh_address()).await?;
+        let (access, public) =
+            Access::new_ssh_key(&folder.path().join("person"), server.ssh_address()).await?;
         cli.run(&["key", "add", &public.to_string_lossy()]).await?;
-        cli.run(&["project", "create", &project, "--allow", "CustomResourceDefinition.apiextensions.k8s.io"]).await?;
-        Ok(Self { server, agents: Vec::new(), cli, project, binaries, access, folder })
+        cli.run(&[
+            "project",
+            "create",
+            &project,
+            "--allow",
+            "CustomResourceDefinition.apiextensions.k8s.io",
+        ])
+        .await?;
+        Ok(Self {
+            server,
+            agents: Vec::new(),
+            cli,
+            project,
+            binaries,
+            access,
+            folder,
+        })
     }
 
     /// The same with cluster `east` joined.
@@ -81,13 +109,20 @@ impl Stand {
     }
 
     pub fn http_access(&self) -> Access {
-        Access::Http { token: self.server.first_run().token.clone() }
+        Access::Http {
+            token: self.server.first_run().token.clone(),
+        }
     }
 
     /// Creates the cluster's record, starts an agent for it and waits until it is running.
     pub async fn join(&mut self, name: &str, cluster: TestCluster, arguments: &[&str]) -> Result<()> {
-        self.cli.run(&["cluster", "create", "-p", &self.project, name]).await?;
-        let activation: Activation = self.cli.json(&["cluster", "activation", "-p", &self.project, name]).await?;
+        self.cli
+            .run(&["cluster", "create", "-p", &self.project, name])
+            .await?;
+        let activation: Activation = self
+            .cli
+            .json(&["cluster", "activation", "-p", &self.project, name])
+            .await?;
         let options = AgentOptions {
             connect: self.server.connect(),
             cluster_id: activation.cluster_id,
@@ -98,18 +133,26 @@ impl Stand {
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
         };
         let log = self.folder.path().join(format!("agent-{name}.log"));
-        self.agents.push(Agent::start(&self.binaries, options, &activation.token, &log)?);
+        self.agents
+            .push(Agent::start(&self.binaries, options, &activation.token, &log)?);
         self.cluster_becomes(name, ClusterState::Running).await
     }
 
     pub async fn cluster(&self, name: &str) -> Result<Cluster> {
-        self.cli.json(&["cluster", "show", "-p", &self.project, name]).await
+        self.cli
+            .json(&["cluster", "show", "-p", &self.project, name])
+            .await
     }
 
     pub async fn cluster_becomes(&self, name: &str, state: ClusterState) -> Result<()> {
         eventually(&format!("cluster {name} becomes {state:?}"), PATIENCE, || async {
             let cluster = self.cluster(name).await?;
-            ensure!(cluster.state == state, "it is {:?}: {:?}", cluster.state, cluster.message);
+            ensure!(
+                cluster.state == state,
+                "it is {:?}: {:?}",
+                cluster.state,
+                cluster.message
+            );
             Ok(())
         })
         .await
@@ -118,7 +161,8 @@ impl Stand {
 
     /// An environment on cluster A that is ready, with a working copy.
     pub async fn environment(&self, name: &str) -> Result<StandEnvironment> {
-        self.environment_on(name, "east", TestCluster::A, self.access.clone()).await
+        self.environment_on(name, "east", TestCluster::A, self.access.clone())
+            .await
     }
 
     pub async fn environment_on(
@@ -128,7 +172,10 @@ impl Stand {
         on: TestCluster,
         access: Access,
     ) -> Result<StandEnvironment> {
-        let created: Environment = self.cli.json(&["env", "create", "-p", &self.project, name, "--cluster", cluster]).await?;
+        let created: Environment = self
+            .cli
+            .json(&["env", "create", "-p", &self.project, name, "--cluster", cluster])
+            .await?;
         let url = match &access {
             Access::Ssh { .. } => &created.repository.ssh_url,
             Access::Http { .. } => &created.repository.http_url,
@@ -136,51 +183,77 @@ impl Stand {
         let copy = WorkingCopy::init(&self.folder.path().join("work").join(name), url, access).await?;
         eventually(&format!("environment {name} is ready"), PATIENCE, || async {
             let environment = self.show(name).await?;
-            ensure!(environment.phase == EnvironmentPhase::Ready, "it is {:?}: {:?}", environment.phase, environment.message);
+            ensure!(
+                environment.phase == EnvironmentPhase::Ready,
+                "it is {:?}: {:?}",
+                environment.phase,
+                environment.message
+            );
             Ok(())
         })
         .await
         .map_err(|error| self.explain(error))?;
-        Ok(StandEnvironment { name: name.to_owned(), namespace: created.namespace, copy, kubectl: on.kubectl()? })
+        Ok(StandEnvironment {
+            name: name.to_owned(),
+            namespace: created.namespace,
+            copy,
+            kubectl: on.kubectl()?,
+        })
     }
 
     pub async fn show(&self, environment: &str) -> Result<Environment> {
-        self.cli.json(&["env", "show", "-p", &self.project, environment]).await
+        self.cli
+            .json(&["env", "show", "-p", &self.project, environment])
+            .await
     }
 
     pub async fn errors(&self, environment: &str) -> Result<Vec<EnvironmentError>> {
-        self.cli.json(&["env", "errors", "-p", &self.project, environment]).await
+        self.cli
+            .json(&["env", "errors", "-p", &self.project, environment])
+            .await
     }
 
     pub async fn objects(&self, environment: &str) -> Result<Vec<LiveObject>> {
-        self.cli.json(&["env", "objects", "-p", &self.project, environment]).await
+        self.cli
+            .json(&["env", "objects", "-p", &self.project, environment])
+            .await
     }
 
     /// Until the newest commit, `devops-sync` and `agent-sync` are this commit and nothing is wrong.
     pub async fn converges(&self, environment: &str, commit: &str) -> Result<Environment> {
-        eventually(&format!("{environment} converges at {commit}"), PATIENCE, || async {
-            let seen = self.show(environment).await?;
-            let wanted = Some(commit.to_owned());
-            ensure!(
-                seen.converged
-                    && seen.commits.newest == wanted
-                    && seen.commits.parsed == wanted
-                    && seen.commits.applied == wanted,
-                "it is {seen:?}, errors {:?}",
-                self.errors(environment).await?
-            );
-            Ok(seen)
-        })
+        eventually(
+            &format!("{environment} converges at {commit}"),
+            PATIENCE,
+            || async {
+                let seen = self.show(environment).await?;
+                let wanted = Some(commit.to_owned());
+                ensure!(
+                    seen.converged
+                        && seen.commits.newest == wanted
+                        && seen.commits.parsed == wanted
+                        && seen.commits.applied == wanted,
+                    "it is {seen:?}, errors {:?}",
+                    self.errors(environment).await?
+                );
+                Ok(seen)
+            },
+        )
         .await
         .map_err(|error| self.explain(error))
     }
 
     /// Until exactly these errors are shown, by file and line.
-    pub async fn errors_become(&self, environment: &str, wanted: &[(&str, u32, &str)]) -> Result<Vec<EnvironmentError>> {
+    pub async fn errors_become(
+        &self,
+        environment: &str,
+        wanted: &[(&str, u32, &str)],
+    ) -> Result<Vec<EnvironmentError>> {
         eventually(&format!("{environment} shows its errors"), PATIENCE, || async {
             let found = self.errors(environment).await?;
-            let mut places: Vec<(&str, u32, &str)> =
-                found.iter().map(|error| (error.file.as_str(), error.line, error.code.as_str())).collect();
+            let mut places: Vec<(&str, u32, &str)> = found
+                .iter()
+                .map(|error| (error.file.as_str(), error.line, error.code.as_str()))
+                .collect();
             places.sort_unstable();
             let mut wanted = wanted.to_vec();
             wanted.sort_unstable();
@@ -194,10 +267,16 @@ impl Stand {
     /// The ends of all logs, for the one who reads a failure.
     pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         let mut text = String::new();
-        for log in std::iter::once(self.server.log()).chain(self.agents.iter().map(|agent| agent.log().to_path_buf())) {
+        for log in std::iter::once(self.server.log())
+            .chain(self.agents.iter().map(|agent| agent.log().to_path_buf()))
+        {
             let content = std::fs::read_to_string(&log).unwrap_or_default();
             let lines: Vec<&str> = content.lines().collect();
-            text.push_str(&format!("\n--- {}\n{}", log.display(), lines[lines.len().saturating_sub(40)..].join("\n")));
+            text.push_str(&format!(
+                "\n--- {}\n{}",
+                log.display(),
+                lines[lines.len().saturating_sub(40)..].join("\n")
+            ));
         }
         error.context(format!("with these logs:{text}\n"))
     }
@@ -210,11 +289,16 @@ impl StandEnvironment {
     }
 
     pub async fn get(&self, kind: &str, name: &str) -> Result<serde_json::Value> {
-        self.find(kind, name).await?.with_context(|| format!("there is no {kind} {name} in {}", self.namespace))
+        self.find(kind, name)
+            .await?
+            .with_context(|| format!("there is no {kind} {name} in {}", self.namespace))
     }
 
     pub async fn appears(&self, kind: &str, name: &str) -> Result<serde_json::Value> {
-        eventually(&format!("{kind} {name} appears"), PATIENCE, || self.get(kind, name)).await
+        eventually(&format!("{kind} {name} appears"), PATIENCE, || {
+            self.get(kind, name)
+        })
+        .await
     }
 
     pub async fn disappears(&self, kind: &str, name: &str) -> Result<()> {
@@ -227,7 +311,10 @@ impl StandEnvironment {
 
     /// The tag as the Git host shows it to anybody who may read.
     pub async fn tag(&self, name: &str) -> Result<Option<String>> {
-        let listed = self.copy.git(&["ls-remote", "origin", &format!("refs/tags/{name}")]).await?;
+        let listed = self
+            .copy
+            .git(&["ls-remote", "origin", &format!("refs/tags/{name}")])
+            .await?;
         Ok(listed.split_whitespace().next().map(str::to_owned))
     }
 }

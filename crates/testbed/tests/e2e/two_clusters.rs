@@ -17,7 +17,9 @@ async fn environments_on_two_clusters_are_delivered_at_once_and_apart() -> Resul
 
     let mut commits = Vec::new();
     for (environment, place) in [(&east, "east"), (&west, "west"), (&http, "east too")] {
-        environment.copy.write("settings.yaml", &config_map("settings", "place", place))?;
+        environment
+            .copy
+            .write("settings.yaml", &config_map("settings", "place", place))?;
         commits.push(environment.copy.commit("First").await?);
     }
     tokio::try_join!(east.copy.push(), west.copy.push(), http.copy.push())?;
@@ -28,23 +30,37 @@ async fn environments_on_two_clusters_are_delivered_at_once_and_apart() -> Resul
         stand.converges("testing", &commits[2]),
     )?;
     for (environment, place) in [(&east, "east"), (&west, "west"), (&http, "east too")] {
-        assert_eq!(environment.get("configmap", "settings").await?["data"]["place"], place);
+        assert_eq!(
+            environment.get("configmap", "settings").await?["data"]["place"],
+            place
+        );
     }
-    assert!(TestCluster::B.kubectl()?.find(&["namespace", &east.namespace]).await?.is_none());
+    assert!(
+        TestCluster::B
+            .kubectl()?
+            .find(&["namespace", &east.namespace])
+            .await?
+            .is_none()
+    );
 
     // One cluster goes away: it is shown so, and the other goes on.
     stand.agents[1].stop().await?;
     stand.cluster_becomes("west", ClusterState::Disconnected).await?;
     assert!(stand.show("production").await?.stale);
-    east.copy.write("settings.yaml", &config_map("settings", "place", "still east"))?;
+    east.copy
+        .write("settings.yaml", &config_map("settings", "place", "still east"))?;
     let next = east.copy.publish("Second").await?;
     stand.converges("staging", &next).await?;
 
     // What was pushed meanwhile arrives when it is back.
-    west.copy.write("settings.yaml", &config_map("settings", "place", "west again"))?;
+    west.copy
+        .write("settings.yaml", &config_map("settings", "place", "west again"))?;
     let missed = west.copy.publish("While away").await?;
     stand.agents[1].restart()?;
     stand.converges("production", &missed).await?;
-    assert_eq!(west.get("configmap", "settings").await?["data"]["place"], "west again");
+    assert_eq!(
+        west.get("configmap", "settings").await?["data"]["place"],
+        "west again"
+    );
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::output;
 pub async fn run(global: &Global) -> Result<()> {
     let clusters: Vec<Cluster> = global
         .client()?
-        .list(&["projects", global.project()?, "clusters"])
+        .get(&["projects", global.project()?, "clusters"], &[])
         .await?;
     output::print_list(global.output, &clusters)
 }

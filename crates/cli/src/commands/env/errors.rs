@@ -17,7 +17,7 @@ pub async fn run(global: &Global, errors: Errors) -> Result<()> {
         &errors.name,
         "errors",
     ];
-    let found: Vec<EnvironmentError> = global.client()?.list(&path).await?;
+    let found: Vec<EnvironmentError> = global.client()?.get(&path, &[]).await?;
     match global.output {
         Format::Table if found.is_empty() => eprintln!("no errors"),
         Format::Table => found.iter().for_each(|error| println!("{}", line(error))),

@@ -7,7 +7,7 @@ use crate::output;
 pub async fn run(global: &Global) -> Result<()> {
     let environments: Vec<Environment> = global
         .client()?
-        .list(&["projects", global.project()?, "environments"])
+        .get(&["projects", global.project()?, "environments"], &[])
         .await?;
     output::print_list(global.output, &environments)
 }

@@ -17,7 +17,7 @@ pub async fn run(global: &Global, objects: Objects) -> Result<()> {
         &objects.name,
         "objects",
     ];
-    let live: Vec<LiveObject> = global.client()?.list(&path).await?;
+    let live: Vec<LiveObject> = global.client()?.pages(&path).await?;
     match global.output {
         Format::Table if live.is_empty() => eprintln!("no objects yet"),
         Format::Table => print!("{}", tree::render(&live)),

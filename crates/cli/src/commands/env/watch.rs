@@ -140,7 +140,7 @@ impl View {
     async fn read(client: &Client, project: &str, name: &str) -> Result<Self> {
         let base = ["projects", project, "environments", name];
         let environment = client.get(&base, &[]).await.context("reading the environment")?;
-        let objects: Vec<LiveObject> = client.list(&[base.as_slice(), &["objects"]].concat()).await?;
+        let objects: Vec<LiveObject> = client.pages(&[base.as_slice(), &["objects"]].concat()).await?;
         Ok(Self {
             environment,
             objects: objects

@@ -5,6 +5,6 @@ use super::Global;
 use crate::output;
 
 pub async fn run(global: &Global) -> Result<()> {
-    let keys: Vec<SshKey> = global.client()?.list(&["me", "keys"]).await?;
+    let keys: Vec<SshKey> = global.client()?.get(&["me", "keys"], &[]).await?;
     output::print_list(global.output, &keys)
 }

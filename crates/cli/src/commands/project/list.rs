@@ -5,6 +5,6 @@ use super::Global;
 use crate::output;
 
 pub async fn run(global: &Global) -> Result<()> {
-    let projects: Vec<Project> = global.client()?.list(&["projects"]).await?;
+    let projects: Vec<Project> = global.client()?.get(&["projects"], &[]).await?;
     output::print_list(global.output, &projects)
 }
