@@ -253,6 +253,38 @@ fn a_confirmation_lets_exactly_what_was_asked_go() {
 }
 
 #[test]
+fn what_a_commit_creates_does_not_make_its_own_deletions_small() {
+    let all = maps(24);
+    let seen: Vec<Live> = all[..10].iter().map(live).collect();
+    let wanted = &all[5..];
+    let gone_of_ten = plan(wanted, &seen, &none(), &PrunePolicy::default());
+    let asked = gone_of_ten.held.clone().unwrap();
+    assert_eq!((asked.count, asked.total), (5, 10));
+
+    let after = carry_out(&gone_of_ten, wanted, &seen);
+    let policy = PrunePolicy {
+        asked: Some(asked.clone()),
+        ..PrunePolicy::default()
+    };
+    let again = plan(wanted, &after, &none(), &policy);
+    assert!(
+        again.prune.is_empty(),
+        "5 of 24 are only a fifth, and still nobody has agreed"
+    );
+    let still = again.held.unwrap();
+    assert_eq!(
+        (still.total, still.token(), still.reason),
+        (24, asked.token(), asked.reason)
+    );
+
+    let agreed = PrunePolicy {
+        confirmed: Some(asked.objects.iter().cloned().collect()),
+        ..policy
+    };
+    assert_eq!(plan(wanted, &after, &none(), &agreed).prune.len(), 5);
+}
+
+#[test]
 fn a_held_file_keeps_its_objects_and_a_vanished_one_beside_it_is_asked_about() {
     let all = maps(6);
     let mut seen: Vec<Live> = all.iter().map(live).collect();
@@ -385,7 +417,9 @@ proptest! {
         prop_assert_eq!(first.writes() + first.unchanged + first.refused.len() + first.waiting.len(), wanted.len());
 
         let after = carry_out(&first, &wanted, &seen);
+        let policy = PrunePolicy { asked: first.held.clone(), ..policy };
         let second = plan(&wanted, &after, &held, &policy);
+        prop_assert_eq!(&second.held.as_ref().map(|held| &held.objects), &first.held.as_ref().map(|held| &held.objects));
         prop_assert_eq!(second.writes(), 0);
         prop_assert!(second.prune.is_empty(), "{:?}", second.prune);
 

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::events::Events;
 use super::observe::{Applied, Fields, Home, Homes, Observed, Version, applyset_of, is_event, is_ours};
-use crate::cluster::{KindInfo, KindName, Scope};
+use crate::cluster::{KindInfo, KindName};
 
 mod ask;
 mod own;

@@ -20,6 +20,8 @@ pub struct Agent {
     /// Another process has been started in its place: it does not dial again.
     pub retired: bool,
     pub wanted: u64,
+    /// Delivered, and not yet stored; a slow disk may end with it when another session is open.
+    pub waiting: VecDeque<(u64, u64, Vec<Say>)>,
     pub running: Vec<String>,
     pub carried_out: BTreeMap<String, u32>,
     digests: Option<DigestTable>,
@@ -48,6 +50,7 @@ impl Agent {
             line: None,
             retired: false,
             wanted: 0,
+            waiting: VecDeque::new(),
             running: Vec::new(),
             carried_out: BTreeMap::new(),
             digests,
@@ -92,7 +95,7 @@ impl Agent {
         self.session.post(Say::Result(result));
     }
 
-    pub fn serve(&mut self, cluster: &Cluster, out: &mut VecDeque<Bytes>) -> Served {
+    pub fn serve(&mut self, out: &mut VecDeque<Bytes>) -> Served {
         let mut served = Served::Quiet;
         while let Some(output) = self.session.poll() {
             match output {
@@ -103,10 +106,7 @@ impl Agent {
                     }
                 }
                 Output::Deliver { epoch, seq, items } => {
-                    for item in items {
-                        self.hears(item, cluster);
-                    }
-                    self.session.committed(epoch, seq);
+                    self.waiting.push_back((epoch, seq, items));
                     served = Served::Busy;
                 }
                 Output::Close { .. } => return Served::Closed,
@@ -114,6 +114,21 @@ impl Agent {
             }
         }
         served
+    }
+
+    pub fn commit(&mut self, cluster: &Cluster) -> bool {
+        let Some((epoch, seq, items)) = self.waiting.pop_front() else {
+            return false;
+        };
+        for item in items {
+            self.hears(item, cluster);
+        }
+        self.session.committed(epoch, seq);
+        true
+    }
+
+    pub fn knows(&self, command_id: &str) -> bool {
+        self.running.iter().any(|running| running == command_id) || self.carried_out.contains_key(command_id)
     }
 
     fn hears(&mut self, item: Say, cluster: &Cluster) {

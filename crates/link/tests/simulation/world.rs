@@ -48,6 +48,7 @@ impl World {
         for _ in 0..600 {
             self.step();
             self.nothing_is_lost();
+            self.no_wish_is_lost();
         }
         self.weather_clears();
         self.check();
@@ -57,7 +58,8 @@ impl World {
     fn step(&mut self) {
         match self.dice.roll(100) {
             0..18 => self.change_object(),
-            18..22 => self.delete_object(),
+            18..21 => self.delete_object(),
+            21..22 => self.delete_kind(),
             22..25 => self.want_more(),
             25..29 => self.command(),
             29..32 => self.finish_one(),
@@ -102,6 +104,22 @@ impl World {
         let before = self.cluster.remove(&name);
         for agent in &mut self.agents {
             agent.sees(&name, before, None);
+        }
+    }
+
+    fn delete_kind(&mut self) {
+        let of_kind = KINDS[self.dice.roll(KINDS.len() as u64) as usize];
+        let names: Vec<Name> = self
+            .cluster
+            .keys()
+            .filter(|name| name.0 == of_kind)
+            .cloned()
+            .collect();
+        for name in names {
+            let before = self.cluster.remove(&name);
+            for agent in &mut self.agents {
+                agent.sees(&name, before, None);
+            }
         }
     }
 
@@ -330,7 +348,7 @@ impl World {
             }
             let line = &mut self.lines[index];
             if let Some(agent) = self.agents.iter_mut().find(|agent| agent.line == Some(index))
-                && let Served::Closed = agent.serve(&self.cluster, &mut line.to_platform)
+                && let Served::Closed = agent.serve(&mut line.to_platform)
             {
                 self.agent_leaves(index);
             }
@@ -339,6 +357,9 @@ impl World {
 
     fn commit_some(&mut self) -> bool {
         let mut busy = false;
+        for agent in &mut self.agents {
+            busy |= agent.commit(&self.cluster);
+        }
         for index in 0..self.lines.len() {
             let Some(end) = &mut self.lines[index].platform else {
                 continue;
@@ -385,6 +406,7 @@ impl World {
             && end.session.outbox().is_empty()
             && agent.running.is_empty()
             && end.waiting.is_empty()
+            && agent.waiting.is_empty()
             && line.to_agent.is_empty()
             && line.to_platform.is_empty()
     }
@@ -410,6 +432,29 @@ impl World {
                     || agent.session.outbox().contains(&topic),
                 "the result of {id} is lost"
             );
+        }
+    }
+
+    /// The same the other way round, while a session is open: what the agent has not taken in is still to be said.
+    fn no_wish_is_lost(&self) {
+        for agent in &self.agents {
+            let Some(line) = agent.line.map(|index| &self.lines[index]) else {
+                continue;
+            };
+            let Some(end) = line.platform.as_ref().filter(|end| end.session.is_open()) else {
+                continue;
+            };
+            let said = end.session.outbox();
+            assert!(
+                agent.wanted == self.database.wanted || said.contains(&wanted(0).topic()),
+                "a wish is lost"
+            );
+            for id in self.database.open_commands() {
+                assert!(
+                    agent.knows(&id) || said.contains(&command(&id).topic()),
+                    "{id} is lost"
+                );
+            }
         }
     }
 

@@ -19,6 +19,9 @@ pub struct PrunePolicy {
     pub floor: usize,
     /// What a person agreed to lose, for the commit this plan is for. Whatever goes beyond it is judged anew.
     pub confirmed: Option<BTreeSet<ObjectId>>,
+    /// What was held before for the same commit. It stays held until it is confirmed: what the commit creates makes the share of what
+    /// it deletes smaller from plan to plan, and must not let it slip through.
+    pub asked: Option<HeldPrune>,
 }
 
 impl Default for PrunePolicy {
@@ -27,6 +30,7 @@ impl Default for PrunePolicy {
             share_percent: 30,
             floor: 5,
             confirmed: None,
+            asked: None,
         }
     }
 }
@@ -98,62 +102,74 @@ pub(super) fn decide(
     });
     doomed.dedup_by(|a, b| a.id == b.id);
 
-    let confirmed = |live: &Live| {
+    let agreed = |live: &Live| {
         policy
             .confirmed
             .as_ref()
             .is_some_and(|agreed| agreed.contains(&live.id))
     };
-    let (mut now, mut asked): (Vec<&Live>, Vec<&Live>) = doomed.into_iter().partition(|live| confirmed(live));
+    let (mut now, open): (Vec<&Live>, Vec<&Live>) = doomed.into_iter().partition(|live| agreed(live));
     let total = owned.len();
-    let share = usize::from(policy.share_percent);
-    let reason = if asked.is_empty() {
-        None
-    } else if wanted.is_empty() {
-        Some(HeldReason::NothingWanted)
-    } else if asked.len() >= policy.floor && asked.len() * 100 > share * total {
-        Some(HeldReason::LargeShare {
-            share_percent: policy.share_percent,
-        })
-    } else {
-        let files = unplaced(live, held_files);
-        let known: BTreeSet<&str> = wanted.iter().map(|object| object.source.file.as_str()).collect();
-        let gone = |live: &Live| {
-            live.source_file
-                .as_deref()
-                .is_some_and(|file| !known.contains(file))
-        };
-        if !files.is_empty() && asked.iter().any(|live| gone(live)) {
-            let (renamed, deleted): (Vec<_>, Vec<_>) = asked.into_iter().partition(|live| gone(live));
-            asked = renamed;
-            now.extend(deleted);
-            Some(HeldReason::PossiblyRenamed { files })
-        } else {
-            None
+    let asked = question(wanted, live, &open, total, held_files, policy);
+    let (waiting, free): (Vec<_>, Vec<_>) = open
+        .into_iter()
+        .partition(|live| asked.as_ref().is_some_and(|(_, ids)| ids.contains(&live.id)));
+    now.extend(free);
+    let ids = |lives: Vec<&Live>| in_order(lives.into_iter().map(|live| live.id.clone()).collect());
+    let held = asked.map(|(reason, _)| {
+        let objects = ids(waiting);
+        HeldPrune {
+            count: objects.len(),
+            total,
+            objects,
+            reason,
         }
-    };
-    let ids = |lives: Vec<&Live>| lives.into_iter().map(|live| live.id.clone()).collect::<Vec<_>>();
-    match reason {
-        None => {
-            now.extend(asked);
-            Prunes {
-                now: in_order(ids(now)),
-                held: None,
-            }
-        }
-        Some(reason) => {
-            let objects = ids(asked);
-            Prunes {
-                now: in_order(ids(now)),
-                held: Some(HeldPrune {
-                    count: objects.len(),
-                    total,
-                    objects,
-                    reason,
-                }),
-            }
-        }
+    });
+    Prunes { now: ids(now), held }
+}
+
+/// Which of the open deletions a person is asked about, and why.
+fn question<'a>(
+    wanted: &[Object],
+    live: &[Live],
+    open: &[&'a Live],
+    total: usize,
+    held_files: &BTreeSet<String>,
+    policy: &PrunePolicy,
+) -> Option<(HeldReason, BTreeSet<&'a ObjectId>)> {
+    let all = || open.iter().map(|live| &live.id).collect();
+    if open.is_empty() {
+        return None;
     }
+    if wanted.is_empty() {
+        return Some((HeldReason::NothingWanted, all()));
+    }
+    let share_percent = policy.share_percent;
+    if open.len() >= policy.floor && open.len() * 100 > usize::from(share_percent) * total {
+        return Some((HeldReason::LargeShare { share_percent }, all()));
+    }
+
+    let known: BTreeSet<&str> = wanted.iter().map(|object| object.source.file.as_str()).collect();
+    let vanished = |live: &Live| {
+        live.source_file
+            .as_deref()
+            .is_some_and(|file| !known.contains(file))
+    };
+    let files = unplaced(live, held_files);
+    let renamed = |live: &Live| !files.is_empty() && vanished(live);
+    let before = policy.asked.as_ref();
+    let asked_before = |live: &Live| before.is_some_and(|before| before.objects.contains(&live.id));
+    let reason = match before {
+        Some(before) if open.iter().any(|live| asked_before(live)) => before.reason.clone(),
+        _ if open.iter().any(|live| renamed(live)) => HeldReason::PossiblyRenamed { files: files.clone() },
+        _ => return None,
+    };
+    let waiting = open
+        .iter()
+        .filter(|live| asked_before(live) || renamed(live))
+        .map(|live| &live.id)
+        .collect();
+    Some((reason, waiting))
 }
 
 /// The reverse of the order of writes.

@@ -81,7 +81,7 @@ async fn a_foreign_namespace_and_a_cluster_scoped_kind_are_refused_by_line() -> 
         .errors_become(
             "staging",
             &[
-                ("admin.yaml", 2, "cluster-scoped"),
+                ("admin.yaml", 1, "cluster-scoped"),
                 ("foreign.yaml", 5, "foreign-namespace"),
             ],
         )

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cluster::Scope;
 use crate::state::observe::observe;
 
 const ENV: &str = "e1";

@@ -76,7 +76,18 @@ fn branch<'a>(
     }
 }
 
+/// A longer text would push the columns behind it off the screen; `-o json` has all of it.
+const WIDEST: usize = 90;
+
 fn detail(object: &LiveObject) -> String {
+    let text = whole_detail(object);
+    match text.char_indices().nth(WIDEST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+fn whole_detail(object: &LiveObject) -> String {
     let columns: Vec<String> = object
         .summary
         .iter()
