@@ -9,18 +9,10 @@ pub enum Profile {
     Release,
 }
 
-const PROGRAMS: [&str; 6] = [
-    "--package",
-    "c7n-platform",
-    "--package",
-    "c7n-agent",
-    "--package",
-    "c7n-cli",
-];
-
 pub async fn programs(profile: Profile) -> Result<()> {
     let mut command = cargo();
-    command.arg("build").args(PROGRAMS).args(["--bins"]);
+    // All of them at once, so that tests and demo share what was compiled.
+    command.args(["build", "--workspace", "--bins"]);
     if profile == Profile::Release {
         command.arg("--release");
     }

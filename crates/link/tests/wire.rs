@@ -428,6 +428,35 @@ fn a_window_of_more_than_a_message_is_not_made_ready() {
 }
 
 #[test]
+fn what_a_broken_session_left_uncommitted_does_not_weigh_on_the_next() {
+    let config = Config {
+        max_message: 10_000,
+        window_bytes: 10_000,
+        ..Config::default()
+    };
+    let mut agent = Session::new(Role::Agent, config.clone());
+    for epoch in 1..20 {
+        let mut platform = Session::new(Role::Platform, config.clone());
+        platform.post(result(noise(9_000)));
+        platform.connected(0, None);
+        agent.connected(0, Some(Hello::default()));
+        while let Some(output) = agent.poll() {
+            if let Output::Send(frame) = output {
+                platform.receive(0, &frame).unwrap();
+            }
+        }
+        platform.accept(0, epoch, Welcome::default());
+        while let Some(output) = platform.poll() {
+            if let Output::Send(frame) = output {
+                agent.receive(0, &frame).unwrap();
+            }
+        }
+        assert!(agent.is_open());
+        agent.disconnected();
+    }
+}
+
+#[test]
 fn who_does_not_wait_for_acknowledgements_is_closed() {
     let (_, mut platform) = pair();
     // Given frames that are nearly nothing on the wire and a lot when unpacked, and a database that is slow.

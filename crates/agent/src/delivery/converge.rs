@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use c7n_git::{CommitId, Mirror, Repository};
 use c7n_link::messages::{EnvironmentSpec, ObjectResult};
-use c7n_manifests::{Confinement, Live, ObjectId, Ownership, Plan, PrunePolicy, Tree, plan};
+use c7n_manifests::{Confinement, HeldPrune, Live, ObjectId, Ownership, Plan, PrunePolicy, Tree, plan};
 use tokio_util::sync::CancellationToken;
 
 use super::apply::{Hand, kind_of};
@@ -30,7 +30,7 @@ pub struct Delivery {
     waited: BTreeSet<KindName>,
     taken_back: Mutex<TakenBack>,
     /// Deletions that a person was asked about, and the commit that asks.
-    asked: Option<(CommitId, BTreeSet<ObjectId>)>,
+    asked: Option<(CommitId, HeldPrune)>,
     /// What incomplete attempts at this commit did.
     story: Option<(CommitId, Vec<ObjectResult>)>,
 }
@@ -228,29 +228,30 @@ fn decide(
     live: &[Live],
     commit: &CommitId,
     spec: &EnvironmentSpec,
-    asked: &mut Option<(CommitId, BTreeSet<ObjectId>)>,
+    asked: &mut Option<(CommitId, HeldPrune)>,
 ) -> Plan {
     let held = tree.held_files();
-    let mut policy = PrunePolicy::default();
-    let first = plan(&tree.objects, live, &held, &policy);
-    let Some(question) = &first.held else {
-        *asked = None;
-        return first;
-    };
-    let question: BTreeSet<ObjectId> = question.objects.iter().cloned().collect();
     let before = asked
         .take()
         .filter(|(about, _)| about == commit)
-        .map(|(_, objects)| objects);
-    let confirmed = spec.confirmed_commit == commit.to_string();
-    if !confirmed {
+        .map(|(_, question)| question);
+    // What was held stays held, also when what the same commit creates has made it a smaller share.
+    let mut policy = PrunePolicy {
+        asked: before.clone(),
+        ..PrunePolicy::default()
+    };
+    let first = plan(&tree.objects, live, &held, &policy);
+    let Some(question) = first.held.clone() else {
+        return first;
+    };
+    if spec.confirmed_commit != commit.to_string() {
         *asked = Some((*commit, question));
         return first;
     }
     // The word was given for what was asked. After a restart nobody knows that any more, and it is for the commit.
     let agreed = before.unwrap_or(question);
-    *asked = Some((*commit, agreed.clone()));
-    policy.confirmed = Some(agreed);
+    policy.confirmed = Some(agreed.objects.iter().cloned().collect());
+    *asked = Some((*commit, agreed));
     plan(&tree.objects, live, &held, &policy)
 }
 

@@ -75,7 +75,7 @@ pub fn small() -> Config {
         window_bytes: 700,
         window_frames: 9,
         compress_from: 200,
-        max_message: 4000,
+        max_message: 1000,
         ..Config::default()
     }
 }
