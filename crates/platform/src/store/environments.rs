@@ -11,6 +11,7 @@ use super::{Addresses, Store, StoreError, Tx, count, from_json, from_word, now_m
 
 const VIEW: &str = "SELECT e.*, p.name AS project, c.name AS cluster, c.connected, c.last_seen_ms \
      FROM environments e JOIN projects p ON p.id = e.project_id JOIN clusters c ON c.id = e.cluster_id ";
+/// Events tell what happened and have no health of their own.
 const HEALTH: &str = "SELECT environment_id, health, COUNT(*) AS objects FROM object_states ";
 
 /// What the platform itself needs to know of an environment.
@@ -61,7 +62,7 @@ impl Store {
         let rows = sqlx::query(sql).bind(project).fetch_all(self.readers()).await?;
         let sql = const_sql(
             HEALTH,
-            "WHERE environment_id IN (SELECT id FROM environments WHERE project_id = $1) \
+            "WHERE kind <> 'Event' AND environment_id IN (SELECT id FROM environments WHERE project_id = $1) \
              GROUP BY environment_id, health",
         );
         let counts = sqlx::query(sql).bind(project).fetch_all(self.readers()).await?;
@@ -246,7 +247,7 @@ pub(super) async fn view(
     let Some(row) = row else { return Ok(None) };
     let sql = const_sql(
         HEALTH,
-        "WHERE environment_id = $1 GROUP BY environment_id, health",
+        "WHERE kind <> 'Event' AND environment_id = $1 GROUP BY environment_id, health",
     );
     let counts = sqlx::query(sql).bind(id).fetch_all(&mut *connection).await?;
     let mut health = HealthCounts::default();

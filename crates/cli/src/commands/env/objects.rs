@@ -7,6 +7,9 @@ use crate::output::{self, Format};
 #[derive(clap::Args)]
 pub struct Objects {
     name: String,
+    /// Show Kubernetes events too
+    #[arg(long)]
+    events: bool,
 }
 
 pub async fn run(global: &Global, objects: Objects) -> Result<()> {
@@ -17,7 +20,10 @@ pub async fn run(global: &Global, objects: Objects) -> Result<()> {
         &objects.name,
         "objects",
     ];
-    let live: Vec<LiveObject> = global.client()?.pages(&path).await?;
+    let mut live: Vec<LiveObject> = global.client()?.pages(&path).await?;
+    if !objects.events {
+        live.retain(|object| object.kind != "Event");
+    }
     match global.output {
         Format::Table if live.is_empty() => eprintln!("no objects yet"),
         Format::Table => print!("{}", tree::render(&live)),

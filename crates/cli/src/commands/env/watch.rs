@@ -193,6 +193,9 @@ impl Screen {
     }
 
     fn object(&mut self, object: &LiveObject, before: Option<HealthStatus>, at_ms: i64) {
+        if object.kind == "Event" {
+            return;
+        }
         let health = match before {
             Some(before) if before == object.health => return,
             Some(before) => format!("{} -> {}", word(&before), word(&object.health)),
