@@ -152,8 +152,6 @@ async fn an_unknown_kind_and_a_refused_object_fail_alone_and_are_tried_again() -
     );
 
     // The kind arrives by other hands: the object is delivered without a new push.
-    let plural = format!("latecomers-{}", stand.project.rsplit('-').next().unwrap_or("x"));
-    let _ = plural;
     environment
         .kubectl
         .apply(

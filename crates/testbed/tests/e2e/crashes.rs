@@ -95,6 +95,7 @@ fn many(environment: &StandEnvironment, round: u32) -> Result<()> {
 }
 
 async fn all_there(environment: &StandEnvironment, round: u32) -> Result<()> {
+    let round = round.to_string();
     eventually("all objects are of this round", PATIENCE, || async {
         let list = environment
             .kubectl
@@ -103,7 +104,7 @@ async fn all_there(environment: &StandEnvironment, round: u32) -> Result<()> {
         let items = list["items"].as_array().cloned().unwrap_or_default();
         let current = items
             .iter()
-            .filter(|item| item["data"]["round"] == round.to_string())
+            .filter(|item| item["data"]["round"] == round.as_str())
             .count();
         anyhow::ensure!(current == MANY as usize, "{current} of {MANY}");
         Ok(())
