@@ -40,10 +40,23 @@ pub struct Arguments {
 #[derive(clap::Args)]
 pub struct Global {
     /// URL of the platform; the default is the one of the last login
-    #[arg(long, global = true, env = "C7N_SERVER", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "C7N_SERVER",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     pub server: Option<String>,
     /// Project that the command is about
-    #[arg(long, short, global = true, env = "C7N_PROJECT", value_name = "NAME")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "C7N_PROJECT",
+        hide_env_values = true,
+        value_name = "NAME"
+    )]
     pub project: Option<String>,
     /// How to print: the JSON and YAML are the API's own types and stay stable
     #[arg(long, short, global = true, default_value = "table")]
