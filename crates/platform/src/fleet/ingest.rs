@@ -8,13 +8,13 @@ use c7n_api::{
 };
 use c7n_link::digest::KindKey;
 use c7n_link::messages::{
-    self, CommandOutcome, CommandResult, DeliveryReport, EnvironmentStatus, Health, KindDetail, ObjectState,
-    Say,
+    self, CommandOutcome, CommandResult, DeliveryReport, Digests, EnvironmentStatus, Health, KindDetail,
+    ObjectState, Say,
 };
 use c7n_link::reconcile::{differences, mismatches};
 
 use crate::repositories::Repositories;
-use crate::store::{NewDelivery, NewState, StateChanges, Store, StoreError, Tx, now_ms};
+use crate::store::{NewDelivery, NewState, StateChanges, Store, StoreError, Tx, Whose, now_ms};
 
 pub struct Delivered {
     pub epoch: u64,
@@ -29,6 +29,8 @@ pub struct Taken {
     pub questions: Vec<Say>,
     /// Commands that have their end.
     pub ended: Vec<String>,
+    /// Environments whose agent's key is known from now on.
+    pub registered: Vec<String>,
 }
 
 pub async fn store(
@@ -43,14 +45,14 @@ pub async fn store(
         seq: 0,
         questions: Vec::new(),
         ended: Vec::new(),
+        registered: Vec::new(),
     };
-    // Compared before the transaction, against what was stored before this batch; what is in the batch is newer and comes after.
     let mut ingest = Ingest {
-        store: &store,
         cluster: &cluster,
         changes: BTreeMap::new(),
         owned: BTreeMap::new(),
         removed: Vec::new(),
+        digests: None,
     };
     let mut tx = store.write().await?;
     if !tx.is_newest_session(&cluster, epoch).await? {
@@ -68,20 +70,29 @@ pub async fn store(
         tx.states_changed(&environment, changes).await?;
     }
     tx.seen(&cluster).await?;
+    let (removed, digests) = (ingest.removed, ingest.digests);
     tx.commit().await?;
-    for environment in ingest.removed {
+    // Compared with everything that came in the same batch, and without holding the writer.
+    if let Some(theirs) = digests {
+        let ours = store.state_digests(&cluster).await?;
+        let differing = mismatches(&ours, &theirs);
+        taken
+            .questions
+            .extend(differing.into_iter().map(Say::DetailRequest));
+    }
+    for environment in removed {
         repositories.remove(&environment).await;
     }
     Ok(taken)
 }
 
 struct Ingest<'a> {
-    store: &'a Store,
     cluster: &'a str,
     changes: BTreeMap<String, StateChanges>,
     /// Environments asked about, and whether they are this cluster's.
     owned: BTreeMap<String, bool>,
     removed: Vec<String>,
+    digests: Option<Digests>,
 }
 
 impl Ingest<'_> {
@@ -94,7 +105,7 @@ impl Ingest<'_> {
             }
             Say::EnvironmentStatus(status) => {
                 if self.owns(tx, &status.environment_id).await? {
-                    self.status(tx, status).await?;
+                    self.status(tx, status, taken).await?;
                 }
             }
             Say::Delivery(report) => {
@@ -102,19 +113,24 @@ impl Ingest<'_> {
                     delivery(tx, report).await?;
                 }
             }
-            Say::Result(result) => {
-                if tx.owns_command(self.cluster, &result.command_id).await? {
+            Say::Result(result) => match tx.whose_command(self.cluster, &result.command_id).await? {
+                Whose::Own => {
                     taken.ended.push(result.command_id.clone());
                     command_result(tx, result).await?;
-                } else {
-                    self.alarm(tx, "a command").await?;
                 }
-            }
-            Say::Digests(theirs) => {
-                let ours = self.store.state_digests(self.cluster).await?;
-                taken
-                    .questions
-                    .extend(mismatches(&ours, &theirs).into_iter().map(Say::DetailRequest));
+                Whose::Foreign => self.alarm(tx, "a command").await?,
+                // It went with its environment.
+                Whose::Nobodys => {}
+            },
+            Say::Digests(mut theirs) => {
+                let mut own = Vec::with_capacity(theirs.entries.len());
+                for entry in theirs.entries {
+                    if self.owns(tx, &entry.environment_id).await? {
+                        own.push(entry);
+                    }
+                }
+                theirs.entries = own;
+                self.digests = Some(theirs);
             }
             Say::Detail(detail) => {
                 if self.owns(tx, &detail.environment_id).await? {
@@ -148,18 +164,18 @@ impl Ingest<'_> {
         if let Some(known) = self.owned.get(environment) {
             return Ok(*known);
         }
-        let owns = tx.owns_environment(self.cluster, environment).await?;
-        self.owned.insert(environment.to_owned(), owns);
-        if !owns && tx.environment_exists(environment).await? {
+        let whose = tx.whose_environment(self.cluster, environment).await?;
+        self.owned.insert(environment.to_owned(), whose == Whose::Own);
+        if whose == Whose::Foreign {
             self.alarm(tx, "an environment").await?;
         }
-        Ok(owns)
+        Ok(whose == Whose::Own)
     }
 
     async fn alarm(&self, tx: &mut Tx, what: &str) -> Result<(), StoreError> {
         tracing::warn!(cluster = %self.cluster, %what, "an agent spoke of what is not its own; it was refused");
         let message = format!(
-            "its agent spoke of {what} of another cluster and was refused; check who holds its credential"
+            "its agent spoke of {what} that is not its own and was refused; check who holds its credential"
         );
         tx.cluster_message(self.cluster, Some(&message)).await
     }
@@ -185,7 +201,7 @@ impl Ingest<'_> {
             group: detail.group.clone(),
             kind: detail.kind.clone(),
         };
-        let ours = self.store.kind_digests(&set).await?;
+        let ours = tx.kind_digests(&set).await?;
         let found = differences(&ours, &detail);
         let changes = self.changes.entry(detail.environment_id).or_default();
         for key in &found.gone {
@@ -195,7 +211,12 @@ impl Ingest<'_> {
         Ok(())
     }
 
-    async fn status(&mut self, tx: &mut Tx, status: EnvironmentStatus) -> Result<(), StoreError> {
+    async fn status(
+        &mut self,
+        tx: &mut Tx,
+        status: EnvironmentStatus,
+        taken: &mut Taken,
+    ) -> Result<(), StoreError> {
         let phase = match status.phase() {
             messages::EnvironmentPhase::Preparing => EnvironmentPhase::Preparing,
             messages::EnvironmentPhase::Ready => EnvironmentPhase::Ready,
@@ -210,21 +231,37 @@ impl Ingest<'_> {
                 return Ok(());
             }
         };
-        let key = match status.public_key.as_str() {
-            "" => None,
-            line => match c7n_git_host::fingerprint(line) {
-                Ok(fingerprint) => Some((line, fingerprint)),
-                Err(error) => {
-                    tracing::warn!(environment = %status.environment_id, %error, "an agent sent a key that cannot be used");
-                    None
-                }
-            },
-        };
-        let key = key
-            .as_ref()
-            .map(|(line, fingerprint)| (*line, fingerprint.as_str()));
-        tx.environment_phase(&status.environment_id, phase, filled(&status.message), key)
+        if !status.public_key.is_empty() {
+            self.key(tx, &status, taken).await?;
+        }
+        tx.environment_phase(&status.environment_id, phase, filled(&status.message))
             .await
+    }
+
+    async fn key(
+        &self,
+        tx: &mut Tx,
+        status: &EnvironmentStatus,
+        taken: &mut Taken,
+    ) -> Result<(), StoreError> {
+        let environment = &status.environment_id;
+        let fingerprint = match c7n_git_host::fingerprint(&status.public_key) {
+            Ok(fingerprint) => fingerprint,
+            Err(error) => {
+                tracing::warn!(%environment, %error, "an agent sent a key that cannot be used");
+                return Ok(());
+            }
+        };
+        if tx.is_key_of_another(environment, &fingerprint).await? {
+            return self.alarm(tx, "the key of an environment").await;
+        }
+        if tx
+            .register_key(environment, &status.public_key, &fingerprint)
+            .await?
+        {
+            taken.registered.push(environment.clone());
+        }
+        Ok(())
     }
 }
 

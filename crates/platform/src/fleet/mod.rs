@@ -10,7 +10,7 @@ mod mailbox;
 mod session;
 mod specs;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -147,13 +147,18 @@ impl Fleet {
             return Ok(());
         }
         let mut tx = self.inner.store.write().await?;
-        for command in &overdue {
+        for (command, _) in &overdue {
             let message =
                 "no result came before the deadline; `c7n cluster show` tells whether the agent is connected";
             tx.finish_command(command, CommandState::Expired, Some(message), None)
                 .await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        let clusters: BTreeSet<&String> = overdue.iter().map(|(_, cluster)| cluster).collect();
+        clusters
+            .into_iter()
+            .for_each(|cluster| self.commands_changed(cluster));
+        Ok(())
     }
 }
 

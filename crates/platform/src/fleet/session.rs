@@ -1,8 +1,10 @@
 //! One agent's session: drives the state machine of `c7n-link` between a socket and the database.
+//!
+//! What is stored is stored by a task beside this one: it may hold the database's only writer, and must never wait for a
+//! socket that takes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::pending;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,21 +14,31 @@ use c7n_api::Node;
 use c7n_link::messages::{ByeCode, CancelCommand, Hello, Say, Topic, Welcome};
 use c7n_link::{Config, Output, Role, Session, negotiate};
 use futures_util::SinkExt;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::mailbox::{Commands, Content, Mailbox, Reason};
 use super::{Fleet, ingest, specs};
 use crate::access::tokens;
-use crate::store::{Credential, Introduction, Opening, Purpose, StoreError};
+use crate::store::{Credential, Introduction, Opening, Purpose, Store, StoreError};
 
 /// A socket that takes nothing for so long is dead.
 const WRITE: Duration = Duration::from_secs(20);
 /// Between the upgrade and the hello.
 const INTRODUCTION: Duration = Duration::from_secs(10);
-/// What a database that cannot answer asks agents to wait.
+/// How long a farewell may take: nobody waits for one who does not listen.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How long an agent waits for its turn to be introduced before it is asked to come back.
+const TURN: Duration = Duration::from_secs(10);
+/// What a platform that cannot answer asks agents to wait.
 const COME_BACK_MS: u64 = 5_000;
+const DELETED: &str = "this cluster was deleted on the platform";
+/// Items after which a transaction takes no further message.
+const ITEMS_AT_ONCE: usize = 500;
+/// Between two attempts to store that a session is over.
+const TRY_AGAIN: Duration = Duration::from_secs(3);
 
-type Ingest = Pin<Box<dyn Future<Output = Result<ingest::Taken, StoreError>> + Send>>;
+type Ingest = JoinHandle<Result<ingest::Taken, StoreError>>;
 
 pub async fn run(fleet: Fleet, credential: Credential, socket: WebSocket) {
     let shutdown = fleet.inner.shutdown.clone();
@@ -38,7 +50,7 @@ pub async fn run(fleet: Fleet, credential: Credential, socket: WebSocket) {
         credential,
         socket,
         opened: None,
-        queue: Vec::new(),
+        queue: VecDeque::new(),
         ingest: None,
         posted: BTreeSet::new(),
     };
@@ -63,7 +75,7 @@ struct Line {
     socket: WebSocket,
     opened: Option<Opened>,
     /// Delivered, and not stored yet. The peer's window bounds it.
-    queue: Vec<ingest::Delivered>,
+    queue: VecDeque<ingest::Delivered>,
     ingest: Option<Ingest>,
     /// Commands that this session has posted.
     posted: BTreeSet<String>,
@@ -138,12 +150,11 @@ impl Line {
                 }
                 Output::Hello(hello) => self.introduce(hello).await,
                 Output::Deliver { epoch, seq, items } => {
-                    self.queue.push(ingest::Delivered { epoch, seq, items })
+                    self.queue.push_back(ingest::Delivered { epoch, seq, items })
                 }
                 Output::Close { code, reason, .. } => {
                     tracing::info!(cluster = %self.credential.cluster_id, ?code, %reason, "a session ends");
-                    let _ = timeout(WRITE, self.socket.flush()).await;
-                    let _ = timeout(WRITE, self.socket.send(Message::Close(None))).await;
+                    let _ = timeout(FAREWELL, self.socket.send(Message::Close(None))).await;
                     return Err(Over);
                 }
                 Output::Welcome(_) => {}
@@ -178,11 +189,20 @@ impl Line {
                 hello.protocol_min,
                 hello.protocol_max
             );
+            self.complain(&format!("its agent was refused: {reason}")).await;
             return self.session.refuse(ByeCode::Incompatible, &reason, 0);
         };
+        if hello.cluster_uid.is_empty() {
+            let reason = "the agent does not say which cluster it is in; it must be allowed to read the namespace kube-system";
+            self.complain(&format!("its agent was refused: {reason}")).await;
+            return self.session.refuse(ByeCode::Refused, reason, 0);
+        }
         let fleet = self.fleet.clone();
         // The semaphore is never closed.
-        let _turn = fleet.inner.introductions.acquire().await;
+        let Ok(_turn) = timeout(TURN, fleet.inner.introductions.acquire()).await else {
+            let reason = "too many agents connect at this moment";
+            return self.session.refuse(ByeCode::Overloaded, reason, COME_BACK_MS);
+        };
         match self.open(&hello, protocol).await {
             Ok(()) => {}
             Err(error) => {
@@ -193,6 +213,19 @@ impl Line {
                     COME_BACK_MS,
                 );
             }
+        }
+    }
+
+    /// Leaves a word for the people who look at the cluster.
+    async fn complain(&mut self, message: &str) {
+        let (cluster, store) = (&self.credential.cluster_id, &self.fleet.inner.store);
+        let told = async {
+            let mut tx = store.write().await?;
+            tx.cluster_message(cluster, Some(message)).await?;
+            tx.commit().await
+        };
+        if let Err(error) = told.await {
+            tracing::warn!(%cluster, %message, %error, "this could not be stored");
         }
     }
 
@@ -224,8 +257,7 @@ impl Line {
         let epoch = match opening {
             Opening::Epoch(epoch) => epoch,
             Opening::Gone => {
-                self.session
-                    .refuse(ByeCode::Refused, "this cluster was deleted on the platform", 0);
+                self.session.refuse(ByeCode::Refused, DELETED, 0);
                 return Ok(());
             }
             Opening::OtherCluster => {
@@ -239,6 +271,11 @@ impl Line {
             epoch,
             mailbox: self.fleet.present(&cluster, epoch),
         });
+        if store.newest_epoch(&cluster).await?.is_none() {
+            // Deleted before there was a mailbox to tell it to.
+            self.session.refuse(ByeCode::Refused, DELETED, 0);
+            return Ok(());
+        }
         let rows = store.specs(&cluster).await?;
         let welcome = Welcome {
             protocol,
@@ -251,6 +288,10 @@ impl Line {
         let addresses = store.addresses();
         for row in rows {
             self.session.post(Say::Environment(specs::spec(row, &addresses)));
+        }
+        // What was called off while nobody was connected.
+        for command_id in store.cancelled_commands(&cluster).await? {
+            self.session.post(Say::Cancel(CancelCommand { command_id }));
         }
         self.post_commands().await?;
         let now = self.now();
@@ -266,7 +307,7 @@ impl Line {
                     ByeCode::Superseded,
                     "a newer session of this cluster took its place",
                 ),
-                Reason::ClusterDeleted => (ByeCode::Refused, "this cluster was deleted on the platform"),
+                Reason::ClusterDeleted => (ByeCode::Refused, DELETED),
             };
             self.session.refuse(code, words, 0);
             return self.carry_out().await;
@@ -322,27 +363,20 @@ impl Line {
         Ok(())
     }
 
-    /// One transaction at a time per session, with all that came meanwhile.
+    /// One transaction at a time per session, with what came meanwhile.
     fn store_what_came(&mut self) {
         let Some(opened) = &self.opened else { return };
         if self.ingest.is_none() && !self.queue.is_empty() {
-            let batch = std::mem::take(&mut self.queue);
-            let (store, repositories) = (
-                self.fleet.inner.store.clone(),
-                self.fleet.inner.repositories.clone(),
-            );
+            let batch = portion(&mut self.queue);
+            let inner = &self.fleet.inner;
+            let (store, repositories) = (inner.store.clone(), inner.repositories.clone());
             let (cluster, epoch) = (self.credential.cluster_id.clone(), opened.epoch);
-            self.ingest = Some(Box::pin(ingest::store(
-                store,
-                repositories,
-                cluster,
-                epoch,
-                batch,
-            )));
+            let ingest = ingest::store(store, repositories, cluster, epoch, batch);
+            self.ingest = Some(inner.tasks.spawn(ingest));
         }
     }
 
-    fn acknowledge(&mut self, taken: Result<ingest::Taken, StoreError>) {
+    fn acknowledge(&mut self, taken: Result<ingest::Taken, NotStored>) {
         match taken {
             Ok(taken) => {
                 for ask in taken.questions {
@@ -350,6 +384,14 @@ impl Line {
                 }
                 for result in taken.ended {
                     self.posted.remove(&result);
+                }
+                for lost in self.session.take_oversized() {
+                    tracing::error!(cluster = %self.credential.cluster_id, ?lost, "too big to be asked");
+                }
+                if let Some(opened) = &self.opened {
+                    for environment in &taken.registered {
+                        opened.mailbox.environment_changed(environment);
+                    }
                 }
                 self.session.committed(taken.epoch, taken.seq);
             }
@@ -365,19 +407,42 @@ impl Line {
         }
     }
 
+    /// What is being stored is stored first: it may hold the writer, and it is of this session still.
     async fn end(self) {
+        if let Some(ingest) = self.ingest {
+            let _ = ingest.await;
+        }
         let Some(opened) = self.opened else { return };
         let (cluster, store) = (self.credential.cluster_id, self.fleet.inner.store.clone());
         self.fleet.absent(&cluster, opened.epoch);
-        let closed = async {
-            let mut tx = store.write().await?;
-            tx.close_session(&cluster, opened.epoch).await?;
-            tx.commit().await
-        };
-        if let Err(error) = closed.await {
-            tracing::error!(%cluster, %error, "the end of a session could not be stored");
+        // Nobody else would ever say that this cluster is disconnected. A later session makes it a no-op, and the next start
+        // of the platform says it of all.
+        while let Err(error) = close(&store, &cluster, opened.epoch).await {
+            tracing::error!(%cluster, %error, "the end of a session could not be stored; it is tried again");
+            tokio::select! {
+                () = self.fleet.inner.shutdown.cancelled() => return,
+                () = sleep(TRY_AGAIN) => {}
+            }
         }
     }
+}
+
+/// Everything, unless that would keep the writer from the others for long.
+fn portion(queue: &mut VecDeque<ingest::Delivered>) -> Vec<ingest::Delivered> {
+    let (mut batch, mut items) = (Vec::new(), 0);
+    while items < ITEMS_AT_ONCE
+        && let Some(delivered) = queue.pop_front()
+    {
+        items += delivered.items.len();
+        batch.push(delivered);
+    }
+    batch
+}
+
+async fn close(store: &Store, cluster: &str, epoch: i64) -> Result<(), StoreError> {
+    let mut tx = store.write().await?;
+    tx.close_session(cluster, epoch).await?;
+    tx.commit().await
 }
 
 pub(super) fn node(node: c7n_link::messages::Node) -> Node {
@@ -395,9 +460,18 @@ async fn mail(opened: Option<&Opened>) -> Content {
     }
 }
 
-async fn stored(ingest: Option<&mut Ingest>) -> Result<ingest::Taken, StoreError> {
+/// Why nothing can be acknowledged.
+#[derive(Debug, thiserror::Error)]
+enum NotStored {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("storing broke off: {0}")]
+    Broken(#[from] tokio::task::JoinError),
+}
+
+async fn stored(ingest: Option<&mut Ingest>) -> Result<ingest::Taken, NotStored> {
     match ingest {
-        Some(ingest) => ingest.await,
+        Some(ingest) => Ok(ingest.await??),
         None => pending().await,
     }
 }

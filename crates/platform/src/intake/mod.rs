@@ -8,22 +8,35 @@
 mod pass;
 mod read;
 mod scope;
+mod slots;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::fleet::Fleet;
 use crate::repositories::Repositories;
 use crate::store::Store;
-use pass::Worker;
+use pass::Known;
 pub use scope::OfferedKind;
+use slots::{Claim, Slots};
 
 /// How often all repositories are looked at, whether anybody said anything or not.
 const CLOCK: Duration = Duration::from_secs(30);
+/// Passes at once. A pass of a pushed file is done in milliseconds; more at once would only wait for the database's writer.
+const PASSES: usize = 16;
+/// Of these, so many for the clock: a push never waits behind ten thousand repositories that are looked through.
+const PASSES_OF_CLOCK: usize = 4;
+/// A lock or a busy database is over soon; what is not is left to the clock.
+const AGAIN: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+];
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -37,23 +50,8 @@ struct Inner {
     fleet: Fleet,
     tasks: TaskTracker,
     shutdown: CancellationToken,
-    slots: Mutex<HashMap<String, Slot>>,
-}
-
-/// One per repository. The worker is here while nobody works with it.
-#[derive(Default)]
-struct Slot {
-    worker: Option<Worker>,
-    busy: Busy,
-}
-
-#[derive(Default, PartialEq)]
-enum Busy {
-    #[default]
-    No,
-    Yes,
-    /// Something came in meanwhile: one more pass sees all of it.
-    OnceMore,
+    slots: Arc<Slots>,
+    passes: Semaphore,
 }
 
 impl Intake {
@@ -70,7 +68,8 @@ impl Intake {
             fleet,
             tasks,
             shutdown,
-            slots: Mutex::default(),
+            slots: Arc::default(),
+            passes: Semaphore::new(PASSES),
         };
         let intake = Self {
             inner: Arc::new(inner),
@@ -81,81 +80,82 @@ impl Intake {
 
     /// A repository has something new, perhaps. Returns at once; words that come while a pass runs lead to one more pass.
     pub fn notify(&self, environment: &str) {
-        {
-            let mut slots = self.inner.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            let slot = slots.entry(environment.to_owned()).or_default();
-            if slot.busy != Busy::No {
-                slot.busy = Busy::OnceMore;
-                return;
-            }
-            slot.busy = Busy::Yes;
+        if let Some(claim) = self.inner.slots.claim(environment) {
+            self.inner.tasks.spawn(self.clone().work(claim));
         }
-        let (intake, environment) = (self.clone(), environment.to_owned());
-        self.inner
-            .tasks
-            .spawn(async move { intake.work(environment).await });
     }
 
-    async fn work(self, environment: String) {
-        let mut worker = self
-            .with_slot(&environment, |slot| slot.worker.take())
-            .unwrap_or_default();
+    async fn work(self, mut claim: Claim) {
+        let shutdown = self.inner.shutdown.clone();
+        let all = async {
+            loop {
+                let known = self.pass(&mut claim).await;
+                match (known, claim.release()) {
+                    (Known::Gone, _) | (Known::There, None) => return,
+                    (Known::There, Some(again)) => claim = again,
+                }
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = all => {}
+        }
+    }
+
+    async fn pass(&self, claim: &mut Claim) -> Known {
+        let inner = &self.inner;
+        let mut waits = AGAIN.iter();
         loop {
-            let inner = &self.inner;
-            let pass = worker.pass(&inner.store, &inner.repositories, &inner.fleet, &environment);
-            let outcome = tokio::select! {
-                () = inner.shutdown.cancelled() => return,
-                outcome = pass => outcome,
+            let outcome = {
+                // The semaphore is never closed.
+                let _permit = inner.passes.acquire().await;
+                let environment = claim.environment().to_owned();
+                claim
+                    .worker()
+                    .pass(&inner.store, &inner.repositories, &inner.fleet, &environment)
+                    .await
             };
-            let known = match outcome {
-                Ok(known) => known,
-                Err(error) => {
+            let error = match outcome {
+                Ok(known) => return known,
+                Err(error) => error,
+            };
+            let environment = claim.environment();
+            match waits.next().filter(|_| error.is_soon_over()) {
+                Some(wait) => tokio::time::sleep(*wait).await,
+                None => {
                     tracing::error!(%environment, %error, "a repository could not be taken in; the clock tries again");
-                    true
+                    return Known::There;
                 }
-            };
-            if !known {
-                self.inner
-                    .slots
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .remove(&environment);
-                return;
-            }
-            let mut kept = Some(worker);
-            let again = self.with_slot(&environment, |slot| {
-                let again = slot.busy == Busy::OnceMore;
-                slot.busy = if again { Busy::Yes } else { Busy::No };
-                if !again {
-                    slot.worker = kept.take();
-                }
-                again
-            });
-            match kept {
-                Some(back) if again => worker = back,
-                _ => return,
             }
         }
-    }
-
-    fn with_slot<T>(&self, environment: &str, use_it: impl FnOnce(&mut Slot) -> T) -> T {
-        let mut slots = self.inner.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        use_it(slots.entry(environment.to_owned()).or_default())
     }
 
     async fn keep_looking(self) {
         let mut clock = tokio::time::interval(CLOCK);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = self.inner.shutdown.cancelled() => return,
                 _ = clock.tick() => {}
             }
             match self.inner.store.environment_ids().await {
-                Ok(all) => all.iter().for_each(|environment| self.notify(environment)),
+                Ok(all) => self.look_through(all).await,
                 Err(error) => {
                     tracing::warn!(%error, "the repositories could not be looked through; the clock tries again")
                 }
             }
         }
+    }
+
+    async fn look_through(&self, all: Vec<String>) {
+        self.inner.slots.keep(&all);
+        futures_util::stream::iter(all)
+            .for_each_concurrent(PASSES_OF_CLOCK, async |environment| {
+                if let Some(claim) = self.inner.slots.claim(&environment) {
+                    // A task of its own: a defect that one repository brings to light must not end the clock of all.
+                    let _ = self.inner.tasks.spawn(self.clone().work(claim)).await;
+                }
+            })
+            .await;
     }
 }

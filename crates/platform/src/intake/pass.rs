@@ -18,6 +18,26 @@ pub enum IntakeError {
     Store(#[from] StoreError),
 }
 
+impl IntakeError {
+    /// Somebody else is at it for a moment.
+    pub fn is_soon_over(&self) -> bool {
+        matches!(
+            self,
+            Self::Git(GitError::Locked { .. } | GitError::RefChanged { .. }) | Self::Store(StoreError::Busy)
+        )
+    }
+}
+
+/// Whether the environment was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    There,
+    Gone,
+}
+
+/// How messages about the repository begin, so that they are known again when they are true no more.
+const ABOUT: &str = "repository: ";
+
 /// What is kept of a repository between two passes.
 #[derive(Default)]
 pub struct Worker {
@@ -34,21 +54,53 @@ struct Heads {
 }
 
 impl Worker {
-    /// False when there is no such environment any more.
+    /// Bytes of the files that are kept as objects.
+    pub fn weight(&self) -> usize {
+        self.files.bytes()
+    }
+
+    #[cfg(test)]
+    pub fn of_weight(bytes: usize) -> Self {
+        Self {
+            files: Files::of_bytes(bytes),
+            index: None,
+        }
+    }
+
     pub async fn pass(
         &mut self,
         store: &Store,
         repositories: &Repositories,
         fleet: &Fleet,
         environment: &str,
-    ) -> Result<bool, IntakeError> {
+    ) -> Result<Known, IntakeError> {
         let Some(row) = store.intake_row(environment).await? else {
-            return Ok(false);
+            return Ok(Known::Gone);
         };
-        let (path, branch) = (
-            repositories.path(environment),
-            format!("refs/heads/{}", row.branch),
-        );
+        let outcome = self.follow(store, repositories, fleet, &row).await;
+        let trouble = match &outcome {
+            Ok(trouble) => trouble.clone(),
+            // Where the repository lies is nobody's business but the platform's.
+            Err(IntakeError::Git(error)) => Some(
+                error
+                    .to_string()
+                    .replace(&format!("{}/", repositories.folder().display()), ""),
+            ),
+            Err(IntakeError::Store(_)) => return outcome.map(|_| Known::There),
+        };
+        tell(store, &row, trouble.map(|trouble| format!("{ABOUT}{trouble}"))).await?;
+        outcome.map(|_| Known::There)
+    }
+
+    /// Brings `devops-sync` to the newest commit. What keeps it from that, and is no failure, is told in words.
+    async fn follow(
+        &mut self,
+        store: &Store,
+        repositories: &Repositories,
+        fleet: &Fleet,
+        row: &IntakeRow,
+    ) -> Result<Option<String>, IntakeError> {
+        let (path, branch) = (repositories.path(&row.id), format!("refs/heads/{}", row.branch));
         let heads = blocking(move || {
             let repository = Repository::open(&path)?;
             let newest = repository.resolve(&branch)?;
@@ -61,26 +113,23 @@ impl Worker {
         })
         .await?;
         let Some(newest) = heads.newest else {
-            if row.parsed_commit.is_some() {
-                let mut tx = store.write().await?;
-                let message = format!(
+            // Before the first push there is nothing to miss.
+            return Ok(row.parsed_commit.as_ref().map(|_| {
+                format!(
                     "the branch {} is gone; nothing is deleted for that, push it again",
                     row.branch
-                );
-                tx.repository_message(environment, &message).await?;
-                tx.commit().await?;
-            }
-            return Ok(true);
+                )
+            }));
         };
         if row.parsed_commit.as_deref() != Some(newest.to_string().as_str()) {
-            self.take_in(store, &row, &heads.repository, newest).await?;
+            self.take_in(store, row, &heads.repository, newest).await?;
         } else if heads.devops_sync == Some(newest) {
-            return Ok(true);
+            return Ok(None);
         }
         let (repository, before) = (heads.repository, heads.devops_sync);
         blocking(move || repository.move_tag(DEVOPS_SYNC, before.as_ref(), Some(&newest))).await?;
-        fleet.wake(&row.cluster_id, environment);
-        Ok(true)
+        fleet.wake(&row.cluster_id, &row.id);
+        Ok(None)
     }
 
     async fn take_in(
@@ -94,11 +143,12 @@ impl Worker {
             Some((commit, index)) if Some(&commit) == row.parsed_commit.as_ref() => index,
             _ => store.wanted_index(&row.id).await?,
         };
+        let kinds = store.cluster_kinds(&row.cluster_id).await?;
         let mut files = std::mem::take(&mut self.files);
         let (repository, row_of_thread) = (repository.clone(), row.clone());
         let (files, tree, info) = blocking(move || {
             files.move_to(&repository, &newest)?;
-            let tree = understand(&files, &row_of_thread);
+            let tree = understand(&files, &row_of_thread, &Scopes::parse(&kinds));
             Ok((files, tree, repository.commit_info(&newest)?))
         })
         .await?;
@@ -137,8 +187,25 @@ impl Worker {
     }
 }
 
-fn understand(files: &Files, row: &IntakeRow) -> Tree {
-    let scopes = Scopes::parse(&row.cluster_kinds);
+/// Says it once, and takes it back when it is true no more.
+async fn tell(store: &Store, row: &IntakeRow, message: Option<String>) -> Result<(), StoreError> {
+    let said = row
+        .message
+        .as_deref()
+        .filter(|message| message.starts_with(ABOUT));
+    if said == message.as_deref() {
+        return Ok(());
+    }
+    let mut tx = store.write().await?;
+    match (message, said) {
+        (Some(message), _) => tx.say_of_repository(&row.id, &message).await?,
+        (None, Some(said)) => tx.unsay_of_repository(&row.id, said).await?,
+        (None, None) => {}
+    }
+    tx.commit().await
+}
+
+fn understand(files: &Files, row: &IntakeRow, scopes: &Scopes) -> Tree {
     // A kind that cannot be read was refused when the project was made.
     let allowed = row
         .allowed_cluster_kinds

@@ -3,7 +3,8 @@
 use c7n_api::{CommitState, Delivery, EnvironmentError, ErrorSource, EventChange, HeldDeletions};
 use sqlx::Row;
 
-use super::{StoreError, Tx, history, json, word};
+use super::{StoreError, Tx, from_word, history, json, word};
+use crate::environments::reported;
 
 /// A report, already in the words of the API.
 pub struct NewDelivery<'a> {
@@ -29,22 +30,27 @@ impl Tx {
         let Some(wanted) = wanted else { return Ok(()) };
         let commit = new.delivery.commit.as_str();
         let is_wanted = wanted.as_deref() == Some(commit);
-        let is_applied = new.agent_sync == Some(commit);
-        let state = match (is_applied, is_wanted) {
-            (true, _) => CommitState::Applied,
-            (false, true) => CommitState::Delivering,
-            (false, false) => CommitState::Superseded,
-        };
-        let row = sqlx::query(
-            "UPDATE commits SET delivery = $1, state = $2 WHERE id = \
-             (SELECT id FROM commits WHERE environment_id = $3 AND commit_id = $4 ORDER BY id DESC LIMIT 1) RETURNING *",
+        // A commit that was wanted twice has two entries; the later one is meant.
+        let known: Option<(String, String)> = sqlx::query_as(
+            "SELECT id, state FROM commits WHERE environment_id = $1 AND commit_id = $2 ORDER BY id DESC LIMIT 1",
         )
-        .bind(json(new.delivery)?)
-        .bind(word(state))
         .bind(new.environment)
         .bind(commit)
         .fetch_optional(self.connection())
         .await?;
+        let row = match known {
+            Some((id, before)) => {
+                let before: CommitState = from_word("state", before)?;
+                let state = reported(before, commit, wanted.as_deref(), new.agent_sync);
+                sqlx::query("UPDATE commits SET delivery = $1, state = $2 WHERE id = $3 RETURNING *")
+                    .bind(json(new.delivery)?)
+                    .bind(word(state))
+                    .bind(id)
+                    .fetch_optional(self.connection())
+                    .await?
+            }
+            None => None,
+        };
         if is_wanted {
             self.replace_delivery_errors(new).await?;
             sqlx::query("UPDATE environments SET held = $1, failed_objects = $2, message = $3 WHERE id = $4")

@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 
-use c7n_api::{Commits, Environment, EnvironmentPhase, EventChange, HealthCounts, HealthStatus, Repository};
+use c7n_api::{
+    Commits, Environment, EnvironmentPhase, EventChange, HealthCounts, HealthStatus, HeldDeletions,
+    Repository,
+};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::clusters::const_sql;
 use super::{Addresses, Store, StoreError, Tx, count, from_json, from_word, now_ms, word};
+use crate::environments::Standing;
 
 const VIEW: &str = "SELECT e.*, p.name AS project, c.name AS cluster, c.connected, c.last_seen_ms \
      FROM environments e JOIN projects p ON p.id = e.project_id JOIN clusters c ON c.id = e.cluster_id ";
@@ -285,14 +289,19 @@ fn environment(
         parsed: row.try_get("parsed_commit")?,
         applied: row.try_get("applied_commit")?,
     };
-    let held = row
+    let held: Option<HeldDeletions> = row
         .try_get::<Option<String>, _>("held")?
         .map(|held| from_json("held", &held))
         .transpose()?;
     let file_errors = count(row.try_get("file_errors")?);
     let failed_objects = count(row.try_get("failed_objects")?);
-    let one_commit =
-        commits.newest.is_some() && commits.newest == commits.parsed && commits.parsed == commits.applied;
+    let standing = Standing {
+        commits: &commits,
+        file_errors,
+        failed_objects,
+        held: held.as_ref(),
+    };
+    let converged = standing.is_converged();
     Ok(Environment {
         id: row.try_get("id")?,
         cluster: row.try_get("cluster")?,
@@ -304,7 +313,7 @@ fn environment(
             http_url: format!("{}/git/{project}/{name}.git", addresses.http),
             branch: row.try_get("branch")?,
         },
-        converged: one_commit && file_errors == 0 && failed_objects == 0 && held.is_none(),
+        converged,
         commits,
         file_errors,
         failed_objects,

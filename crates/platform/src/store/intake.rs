@@ -16,9 +16,8 @@ pub struct IntakeRow {
     pub namespace: String,
     pub branch: String,
     pub parsed_commit: Option<String>,
+    pub message: Option<String>,
     pub allowed_cluster_kinds: Vec<String>,
-    /// JSON of the kinds that the cluster offers; `[]` before an agent has told them.
-    pub cluster_kinds: String,
 }
 
 /// A commit that was parsed.
@@ -35,8 +34,8 @@ impl Store {
     /// `None` when the environment is gone or going.
     pub async fn intake_row(&self, environment: &str) -> Result<Option<IntakeRow>, StoreError> {
         let row = sqlx::query(
-            "SELECT e.id, e.cluster_id, e.namespace, e.branch, e.parsed_commit, p.allowed_cluster_kinds, c.kinds \
-             FROM environments e JOIN projects p ON p.id = e.project_id JOIN clusters c ON c.id = e.cluster_id \
+            "SELECT e.id, e.cluster_id, e.namespace, e.branch, e.parsed_commit, e.message, p.allowed_cluster_kinds \
+             FROM environments e JOIN projects p ON p.id = e.project_id \
              WHERE e.id = $1 AND e.removal IS NULL",
         )
         .bind(environment)
@@ -49,14 +48,23 @@ impl Store {
                 namespace: row.try_get("namespace")?,
                 branch: row.try_get("branch")?,
                 parsed_commit: row.try_get("parsed_commit")?,
+                message: row.try_get("message")?,
                 allowed_cluster_kinds: from_json(
                     "allowed_cluster_kinds",
                     row.try_get::<String, _>("allowed_cluster_kinds")?.as_str(),
                 )?,
-                cluster_kinds: row.try_get("kinds")?,
             })
         })
         .transpose()
+    }
+
+    /// JSON of the kinds that the cluster offers; `[]` before an agent has told them. Tens of KiB: read when there is need.
+    pub async fn cluster_kinds(&self, cluster: &str) -> Result<String, StoreError> {
+        let kinds: Option<String> = sqlx::query_scalar("SELECT kinds FROM clusters WHERE id = $1")
+            .bind(cluster)
+            .fetch_optional(self.readers())
+            .await?;
+        Ok(kinds.unwrap_or_default())
     }
 
     /// What the commit that was parsed last wants.
@@ -96,13 +104,15 @@ impl Store {
 impl Tx {
     /// The new wish of the environment: its commit, what changed, what is wrong. Everything older is superseded.
     pub async fn commit_parsed(&mut self, parsed: &Parsed<'_>) -> Result<(), StoreError> {
-        sqlx::query("UPDATE commits SET state = $1 WHERE environment_id = $2 AND state IN ($3, $4)")
-            .bind(word(CommitState::Superseded))
-            .bind(parsed.environment)
-            .bind(word(CommitState::Wanted))
-            .bind(word(CommitState::Delivering))
-            .execute(self.connection())
-            .await?;
+        let superseded = sqlx::query(
+            "UPDATE commits SET state = $1 WHERE environment_id = $2 AND state IN ($3, $4) RETURNING *",
+        )
+        .bind(word(CommitState::Superseded))
+        .bind(parsed.environment)
+        .bind(word(CommitState::Wanted))
+        .bind(word(CommitState::Delivering))
+        .fetch_all(self.connection())
+        .await?;
         let row = sqlx::query(
             "INSERT INTO commits (id, environment_id, commit_id, author, email, subject, time_ms, parsed_ms, state, records) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING *",
@@ -122,29 +132,44 @@ impl Tx {
         let entry = history::entry(&row)?;
         self.wanted_objects(parsed).await?;
         self.parse_errors(parsed).await?;
+        // Why the agent cannot prepare the environment is still true.
         let project: String = sqlx::query_scalar(
             "UPDATE environments SET newest_commit = $1, parsed_commit = $1, generation = generation + 1, \
-             file_errors = $2, held = NULL, failed_objects = 0, message = NULL WHERE id = $3 RETURNING project_id",
+             file_errors = $2, held = NULL, failed_objects = 0, \
+             message = CASE WHEN phase = 'failed' THEN message ELSE NULL END WHERE id = $3 RETURNING project_id",
         )
         .bind(&parsed.commit.id)
         .bind(i64::try_from(parsed.errors.len()).unwrap_or(i64::MAX))
         .bind(parsed.environment)
         .fetch_one(self.connection())
         .await?;
-        self.event(
-            Some(&project),
-            Some(parsed.environment),
-            &EventChange::History(Box::new(entry)),
-        )
-        .await?;
+        let superseded = superseded.iter().map(history::entry);
+        for entry in superseded.chain([Ok(entry)]) {
+            let change = EventChange::History(Box::new(entry?));
+            self.event(Some(&project), Some(parsed.environment), &change)
+                .await?;
+        }
         self.environment_changed(parsed.environment).await
     }
 
     /// Something about the repository that a person should know, and that does not change what is wanted.
-    pub async fn repository_message(&mut self, environment: &str, message: &str) -> Result<(), StoreError> {
+    pub async fn say_of_repository(&mut self, environment: &str, message: &str) -> Result<(), StoreError> {
         let changed = sqlx::query("UPDATE environments SET message = $1 WHERE id = $2 AND message IS NOT $1")
             .bind(message)
             .bind(environment)
+            .execute(self.connection())
+            .await?;
+        if changed.rows_affected() > 0 {
+            self.environment_changed(environment).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what was said, if nobody has said anything else since.
+    pub async fn unsay_of_repository(&mut self, environment: &str, said: &str) -> Result<(), StoreError> {
+        let changed = sqlx::query("UPDATE environments SET message = NULL WHERE id = $1 AND message = $2")
+            .bind(environment)
+            .bind(said)
             .execute(self.connection())
             .await?;
         if changed.rows_affected() > 0 {

@@ -43,7 +43,7 @@ pub use environments::{EnvironmentRow, NewEnvironmentRow, Removal};
 pub use events::{EventFilter, EventRow, Missed};
 pub use intake::{IntakeRow, Parsed};
 pub use projects::{ProjectAccess, Viewer};
-pub use sessions::{Credential, Introduction, Opening, PendingCommand, Purpose, SpecRow};
+pub use sessions::{Credential, Introduction, Opening, PendingCommand, Purpose, SpecRow, Whose};
 pub use ssh_keys::KeyOwner;
 pub use states::{NewState, StateChanges};
 pub use tokens::TokenOwner;

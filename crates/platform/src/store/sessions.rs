@@ -38,6 +38,25 @@ pub enum Opening {
     Gone,
 }
 
+/// Whether something is of the cluster that speaks of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    Own,
+    Foreign,
+    /// There is no such thing; there may have been.
+    Nobodys,
+}
+
+impl Whose {
+    fn of(owner: Option<&str>, cluster: &str) -> Self {
+        match owner {
+            None => Self::Nobodys,
+            Some(owner) if owner == cluster => Self::Own,
+            Some(_) => Self::Foreign,
+        }
+    }
+}
+
 /// An environment as its agent must know it.
 #[derive(Debug, Clone)]
 pub struct SpecRow {
@@ -89,6 +108,14 @@ impl Store {
             })
         })
         .transpose()
+    }
+
+    /// `None` when the cluster is no more.
+    pub async fn newest_epoch(&self, cluster: &str) -> Result<Option<i64>, StoreError> {
+        Ok(sqlx::query_scalar("SELECT epoch FROM clusters WHERE id = $1")
+            .bind(cluster)
+            .fetch_optional(self.readers())
+            .await?)
     }
 
     pub async fn specs(&self, cluster: &str) -> Result<Vec<SpecRow>, StoreError> {
@@ -145,14 +172,25 @@ impl Store {
             .collect()
     }
 
-    /// Ids of commands whose deadline is over and that have no end.
-    pub async fn overdue_commands(&self) -> Result<Vec<String>, StoreError> {
-        Ok(
-            sqlx::query_scalar("SELECT id FROM commands WHERE state = 'pending' AND deadline_ms < $1")
-                .bind(now_ms())
-                .fetch_all(self.readers())
-                .await?,
+    /// Commands that were cancelled and that an agent could still carry out, had it got them before.
+    pub async fn cancelled_commands(&self, cluster: &str) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT id FROM commands WHERE cluster_id = $1 AND state = 'cancelled' AND deadline_ms >= $2 ORDER BY id",
         )
+        .bind(cluster)
+        .bind(now_ms())
+        .fetch_all(self.readers())
+        .await?)
+    }
+
+    /// Commands whose deadline is over and that have no end, each with its cluster.
+    pub async fn overdue_commands(&self) -> Result<Vec<(String, String)>, StoreError> {
+        Ok(sqlx::query_as(
+            "SELECT id, cluster_id FROM commands WHERE state = 'pending' AND deadline_ms < $1 ORDER BY id",
+        )
+        .bind(now_ms())
+        .fetch_all(self.readers())
+        .await?)
     }
 }
 
@@ -218,6 +256,7 @@ impl Tx {
                 .await?;
         for cluster in clusters {
             self.cluster_changed(&cluster).await?;
+            self.environments_of_cluster_changed(&cluster).await?;
         }
         Ok(())
     }
@@ -304,21 +343,12 @@ impl Tx {
         Ok(())
     }
 
-    /// The environment, if it is one of this cluster.
-    pub async fn owns_environment(&mut self, cluster: &str, environment: &str) -> Result<bool, StoreError> {
+    pub async fn whose_environment(&mut self, cluster: &str, environment: &str) -> Result<Whose, StoreError> {
         let owner: Option<String> = sqlx::query_scalar("SELECT cluster_id FROM environments WHERE id = $1")
             .bind(environment)
             .fetch_optional(self.connection())
             .await?;
-        Ok(owner.as_deref() == Some(cluster))
-    }
-
-    pub async fn environment_exists(&mut self, environment: &str) -> Result<bool, StoreError> {
-        let found: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM environments WHERE id = $1")
-            .bind(environment)
-            .fetch_one(self.connection())
-            .await?;
-        Ok(found > 0)
+        Ok(Whose::of(owner.as_deref(), cluster))
     }
 
     pub async fn is_removal_asked(&mut self, environment: &str) -> Result<bool, StoreError> {
@@ -330,35 +360,73 @@ impl Tx {
         Ok(asked > 0)
     }
 
-    /// The cluster of a command.
-    pub async fn owns_command(&mut self, cluster: &str, command: &str) -> Result<bool, StoreError> {
+    pub async fn whose_command(&mut self, cluster: &str, command: &str) -> Result<Whose, StoreError> {
         let owner: Option<String> = sqlx::query_scalar("SELECT cluster_id FROM commands WHERE id = $1")
             .bind(command)
             .fetch_optional(self.connection())
             .await?;
-        Ok(owner.as_deref() == Some(cluster))
+        Ok(Whose::of(owner.as_deref(), cluster))
     }
 
+    /// True when another environment's agent has this key: two could then not be told apart.
+    pub async fn is_key_of_another(
+        &mut self,
+        environment: &str,
+        fingerprint: &str,
+    ) -> Result<bool, StoreError> {
+        let others: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM environments WHERE agent_fingerprint = $1 AND id <> $2")
+                .bind(fingerprint)
+                .bind(environment)
+                .fetch_one(self.connection())
+                .await?;
+        Ok(others > 0)
+    }
+
+    /// What is said again, as after every break, changes nothing and is no event.
     pub async fn environment_phase(
         &mut self,
         environment: &str,
         phase: c7n_api::EnvironmentPhase,
         message: Option<&str>,
-        key: Option<(&str, &str)>,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE environments SET phase = CASE WHEN removal IS NULL THEN $1 ELSE phase END, message = $2, \
-             agent_public_key = COALESCE($3, agent_public_key), agent_fingerprint = COALESCE($4, agent_fingerprint) \
-             WHERE id = $5",
+        let changed = sqlx::query(
+            "UPDATE environments SET phase = $1, message = $2 WHERE id = $3 AND removal IS NULL \
+             AND (phase <> $1 OR message IS NOT $2)",
         )
         .bind(word(phase))
         .bind(message)
-        .bind(key.map(|(line, _)| line))
-        .bind(key.map(|(_, fingerprint)| fingerprint))
         .bind(environment)
         .execute(self.connection())
         .await?;
-        self.environment_changed(environment).await
+        let while_removing =
+            sqlx::query("UPDATE environments SET message = $1 WHERE id = $2 AND removal IS NOT NULL AND message IS NOT $1")
+                .bind(message)
+                .bind(environment)
+                .execute(self.connection())
+                .await?;
+        if changed.rows_affected() + while_removing.rows_affected() > 0 {
+            self.environment_changed(environment).await?;
+        }
+        Ok(())
+    }
+
+    /// The public half of the agent's key. True when it is new.
+    pub async fn register_key(
+        &mut self,
+        environment: &str,
+        line: &str,
+        fingerprint: &str,
+    ) -> Result<bool, StoreError> {
+        let changed = sqlx::query(
+            "UPDATE environments SET agent_public_key = $1, agent_fingerprint = $2 WHERE id = $3 AND agent_fingerprint IS NOT $2",
+        )
+        .bind(line)
+        .bind(fingerprint)
+        .bind(environment)
+        .execute(self.connection())
+        .await?;
+        Ok(changed.rows_affected() > 0)
     }
 
     async fn environments_of_cluster_changed(&mut self, cluster: &str) -> Result<(), StoreError> {

@@ -55,9 +55,14 @@ impl Store {
         }
         Ok(table)
     }
+}
 
+impl Tx {
     /// Digests of the objects of one kind, by namespace and name.
-    pub async fn kind_digests(&self, set: &KindKey) -> Result<BTreeMap<(String, String), Bytes>, StoreError> {
+    pub async fn kind_digests(
+        &mut self,
+        set: &KindKey,
+    ) -> Result<BTreeMap<(String, String), Bytes>, StoreError> {
         let rows = sqlx::query(
             "SELECT namespace, name, digest FROM object_states \
              WHERE environment_id = $1 AND api_group = $2 AND kind = $3",
@@ -65,7 +70,7 @@ impl Store {
         .bind(&set.environment_id)
         .bind(&set.group)
         .bind(&set.kind)
-        .fetch_all(self.readers())
+        .fetch_all(self.connection())
         .await?;
         rows.iter()
             .map(|row| {
@@ -74,9 +79,7 @@ impl Store {
             })
             .collect()
     }
-}
 
-impl Tx {
     pub async fn put_state(
         &mut self,
         environment: &str,

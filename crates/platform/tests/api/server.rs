@@ -1,8 +1,9 @@
 //! A platform to ask, and people who ask it.
 
 use std::path::Path;
+use std::time::Duration;
 
-use c7n_platform::{Config, FirstRun, Platform};
+use c7n_platform::{Config, FirstRun, Platform, StartError};
 use clap::Parser;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -36,7 +37,17 @@ pub fn config(data: &Path, more: &[&str]) -> Config {
 
 pub async fn start(data: &Path) -> (Platform, Option<FirstRun>) {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Platform::start(&config(data, &[])).await.unwrap()
+    let config = config(data, &[]);
+    let mut tries = 0..50;
+    loop {
+        match Platform::start(&config).await {
+            // A program that another test starts right now has the lock until it is started: `fork` copies it, `exec` closes it.
+            Err(StartError::InUse(_)) if tries.next().is_some() => {
+                tokio::time::sleep(Duration::from_millis(20)).await
+            }
+            outcome => return outcome.unwrap(),
+        }
+    }
 }
 
 impl Server {

@@ -1,0 +1,19 @@
+//! The way of a change through the platform: pushed with `git`, parsed, told to an agent, and what the agent reports. The
+//! platform is a real one; the agent is the link's own state machine over a real WebSocket ([`fake_agent::FakeAgent`]).
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, but not what they share"
+)]
+
+mod commands;
+mod deliveries;
+mod fake_agent;
+mod pushes;
+mod repository;
+#[allow(dead_code, reason = "the other tests of the platform use all of it")]
+#[path = "../api/server.rs"]
+mod server;
+mod sessions;
+mod shop;
+mod states;
