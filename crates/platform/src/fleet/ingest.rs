@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use c7n_api::{
-    CommandState, Delivery, EnvironmentError, EnvironmentPhase, ErrorSource, HealthStatus, HeldDeletions,
-    LiveObject, Node, ObjectResult, Outcome, Owner,
-};
+use c7n_api::{CommandState, EnvironmentPhase, Node};
 use c7n_link::digest::KindKey;
 use c7n_link::messages::{
-    self, CommandOutcome, CommandResult, DeliveryReport, Digests, EnvironmentStatus, Health, KindDetail,
-    ObjectState, Say,
+    self, CommandOutcome, CommandResult, DeliveryReport, Digests, EnvironmentStatus, KindDetail, ObjectState,
+    Say,
 };
 use c7n_link::reconcile::{differences, mismatches};
 
+use super::words::{self, filled};
 use crate::repositories::Repositories;
 use crate::store::{NewDelivery, NewState, StateChanges, Store, StoreError, Tx, Whose, now_ms};
 
@@ -138,7 +136,7 @@ impl Ingest<'_> {
                 }
             }
             Say::Cluster(info) => {
-                let nodes: Vec<Node> = info.nodes.into_iter().map(super::session::node).collect();
+                let nodes: Vec<Node> = info.nodes.into_iter().map(super::introduce::node).collect();
                 tx.cluster_info(self.cluster, &info.kubernetes_version, &nodes)
                     .await?;
             }
@@ -186,7 +184,7 @@ impl Ingest<'_> {
         if state.deleted {
             return tx.drop_state(&environment, &state.key, changes).await;
         }
-        let object = live_object(&state);
+        let object = words::live_object(&state, now_ms());
         let new = NewState {
             object: &object,
             resource_version: &state.resource_version,
@@ -283,127 +281,16 @@ async fn command_result(tx: &mut Tx, result: CommandResult) -> Result<(), StoreE
     Ok(())
 }
 
-async fn delivery(tx: &mut Tx, report: DeliveryReport) -> Result<(), StoreError> {
-    let objects: Vec<ObjectResult> = report.objects.iter().map(object_result).collect();
-    let failed = |result: &&ObjectResult| matches!(result.outcome, Outcome::Failed | Outcome::Refused);
-    let mut errors: Vec<EnvironmentError> = report
-        .objects
-        .iter()
-        .zip(&objects)
-        .filter(|(_, result)| failed(result))
-        .map(|(said, result)| EnvironmentError {
-            source: ErrorSource::Delivery,
-            commit: report.commit.clone(),
-            file: result.file.clone().unwrap_or_default(),
-            line: result.line.unwrap_or(1),
-            column: None,
-            code: if said.code.is_empty() {
-                "refused".to_owned()
-            } else {
-                said.code.clone()
-            },
-            object: Some(name(&said.key)),
-            message: result.message.clone().unwrap_or_default(),
-        })
-        .collect();
-    errors.extend(report.file_errors.iter().map(|error| EnvironmentError {
-        source: ErrorSource::Delivery,
-        commit: report.commit.clone(),
-        file: error.file.clone(),
-        line: error.line,
-        column: Some(error.column),
-        code: error.code.clone(),
-        object: filled(&error.object).map(str::to_owned),
-        message: error.message.clone(),
-    }));
-    let held = report.held.as_ref().map(|held| HeldDeletions {
-        commit: report.commit.clone(),
-        count: held.count,
-        total: held.total,
-        objects: held.objects.clone(),
-    });
-    let failed_objects = u32::try_from(objects.iter().filter(failed).count()).unwrap_or(u32::MAX);
-    let delivery = Delivery {
-        commit: report.commit.clone(),
-        started_ms: report.started_ms,
-        finished_ms: (report.finished_ms != 0).then_some(report.finished_ms),
-        attempt: report.attempt,
-        objects,
-    };
+async fn delivery(tx: &mut Tx, said: DeliveryReport) -> Result<(), StoreError> {
+    let report = words::report(&said);
     let new = NewDelivery {
-        environment: &report.environment_id,
-        delivery: &delivery,
-        agent_sync: filled(&report.agent_sync),
-        held: held.as_ref(),
-        failed_objects,
-        errors: &errors,
-        message: filled(&report.message),
+        environment: &said.environment_id,
+        delivery: &report.delivery,
+        agent_sync: filled(&said.agent_sync),
+        held: report.held.as_ref(),
+        failed_objects: report.failed_objects,
+        errors: &report.errors,
+        message: filled(&said.message),
     };
     tx.put_delivery(&new).await
-}
-
-fn object_result(said: &messages::ObjectResult) -> ObjectResult {
-    ObjectResult {
-        group: said.key.group.clone(),
-        kind: said.key.kind.clone(),
-        namespace: filled(&said.key.namespace).map(str::to_owned),
-        name: said.key.name.clone(),
-        file: filled(&said.file).map(str::to_owned),
-        line: (said.line > 0).then_some(said.line),
-        outcome: match said.outcome() {
-            messages::Outcome::Applied => Outcome::Applied,
-            messages::Outcome::Unchanged => Outcome::Unchanged,
-            messages::Outcome::Pruned => Outcome::Pruned,
-            messages::Outcome::Failed | messages::Outcome::Unspecified => Outcome::Failed,
-            messages::Outcome::Held => Outcome::Held,
-            messages::Outcome::Refused => Outcome::Refused,
-        },
-        message: filled(&said.message).map(str::to_owned),
-    }
-}
-
-fn live_object(state: &ObjectState) -> LiveObject {
-    LiveObject {
-        group: state.key.group.clone(),
-        version: state.version.clone(),
-        kind: state.key.kind.clone(),
-        namespace: filled(&state.key.namespace).map(str::to_owned),
-        name: state.key.name.clone(),
-        uid: state.uid.clone(),
-        health: match state.health() {
-            Health::Unknown => HealthStatus::Unknown,
-            Health::Healthy => HealthStatus::Healthy,
-            Health::Progressing => HealthStatus::Progressing,
-            Health::Degraded => HealthStatus::Degraded,
-            Health::Suspended => HealthStatus::Suspended,
-            Health::Missing => HealthStatus::Missing,
-        },
-        message: filled(&state.message).map(str::to_owned),
-        summary: state.summary.clone(),
-        owners: state
-            .owners
-            .iter()
-            .map(|owner| Owner {
-                uid: owner.uid.clone(),
-                kind: owner.kind.clone(),
-                name: owner.name.clone(),
-            })
-            .collect(),
-        managed: state.managed,
-        file: filled(&state.file).map(str::to_owned),
-        commit: filled(&state.commit).map(str::to_owned),
-        created_ms: state.created_ms,
-        seen_ms: now_ms(),
-    }
-}
-
-fn name(key: &messages::ObjectKey) -> String {
-    match key.group.as_str() {
-        "" => format!("{} {}", key.kind, key.name),
-        group => format!("{group}/{} {}", key.kind, key.name),
-    }
-}
-
-fn filled(text: &str) -> Option<&str> {
-    (!text.is_empty()).then_some(text)
 }

@@ -6,9 +6,11 @@
 
 mod endpoint;
 mod ingest;
+mod introduce;
 mod mailbox;
 mod session;
 mod specs;
+mod words;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -10,17 +10,15 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::ws::{Message, WebSocket};
-use c7n_api::Node;
-use c7n_link::messages::{ByeCode, CancelCommand, Hello, Say, Topic, Welcome};
-use c7n_link::{Config, Output, Role, Session, negotiate};
+use c7n_link::messages::{ByeCode, CancelCommand, Say, Topic};
+use c7n_link::{Config, Output, Role, Session};
 use futures_util::SinkExt;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::mailbox::{Commands, Content, Mailbox, Reason};
 use super::{Fleet, ingest, specs};
-use crate::access::tokens;
-use crate::store::{Credential, Introduction, Opening, Purpose, Store, StoreError};
+use crate::store::{Credential, Store, StoreError};
 
 /// A socket that takes nothing for so long is dead.
 const WRITE: Duration = Duration::from_secs(20);
@@ -28,11 +26,9 @@ const WRITE: Duration = Duration::from_secs(20);
 const INTRODUCTION: Duration = Duration::from_secs(10);
 /// How long a farewell may take: nobody waits for one who does not listen.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// How long an agent waits for its turn to be introduced before it is asked to come back.
-const TURN: Duration = Duration::from_secs(10);
 /// What a platform that cannot answer asks agents to wait.
-const COME_BACK_MS: u64 = 5_000;
-const DELETED: &str = "this cluster was deleted on the platform";
+pub(super) const COME_BACK_MS: u64 = 5_000;
+pub(super) const DELETED: &str = "this cluster was deleted on the platform";
 /// Items after which a transaction takes no further message.
 const ITEMS_AT_ONCE: usize = 500;
 /// Between two attempts to store that a session is over.
@@ -67,13 +63,13 @@ pub async fn run(fleet: Fleet, credential: Credential, socket: WebSocket) {
     line.end().await;
 }
 
-struct Line {
-    session: Session,
+pub(super) struct Line {
+    pub(super) session: Session,
     start: Instant,
-    fleet: Fleet,
-    credential: Credential,
+    pub(super) fleet: Fleet,
+    pub(super) credential: Credential,
     socket: WebSocket,
-    opened: Option<Opened>,
+    pub(super) opened: Option<Opened>,
     /// Delivered, and not stored yet. The peer's window bounds it.
     queue: VecDeque<ingest::Delivered>,
     ingest: Option<Ingest>,
@@ -81,9 +77,9 @@ struct Line {
     posted: BTreeSet<String>,
 }
 
-struct Opened {
-    epoch: i64,
-    mailbox: Arc<Mailbox>,
+pub(super) struct Opened {
+    pub(super) epoch: i64,
+    pub(super) mailbox: Arc<Mailbox>,
 }
 
 /// The session is over.
@@ -135,7 +131,7 @@ impl Line {
         }
     }
 
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -180,126 +176,6 @@ impl Line {
         }
     }
 
-    async fn introduce(&mut self, hello: Hello) {
-        let Some(protocol) = negotiate(&hello) else {
-            let reason = format!(
-                "this platform speaks version {} to {} of the dialogue and the agent {} to {}; update the older of the two",
-                c7n_link::PROTOCOL_MIN,
-                c7n_link::PROTOCOL_MAX,
-                hello.protocol_min,
-                hello.protocol_max
-            );
-            self.complain(&format!("its agent was refused: {reason}")).await;
-            return self.session.refuse(ByeCode::Incompatible, &reason, 0);
-        };
-        if hello.cluster_uid.is_empty() {
-            let reason = "the agent does not say which cluster it is in; it must be allowed to read the namespace kube-system";
-            self.complain(&format!("its agent was refused: {reason}")).await;
-            return self.session.refuse(ByeCode::Refused, reason, 0);
-        }
-        let fleet = self.fleet.clone();
-        // The semaphore is never closed.
-        let Ok(_turn) = timeout(TURN, fleet.inner.introductions.acquire()).await else {
-            let reason = "too many agents connect at this moment";
-            return self.session.refuse(ByeCode::Overloaded, reason, COME_BACK_MS);
-        };
-        match self.open(&hello, protocol).await {
-            Ok(()) => {}
-            Err(error) => {
-                tracing::error!(%error, "a session could not be opened");
-                self.session.refuse(
-                    ByeCode::Overloaded,
-                    "the platform's database cannot answer at this moment",
-                    COME_BACK_MS,
-                );
-            }
-        }
-    }
-
-    /// Leaves a word for the people who look at the cluster.
-    async fn complain(&mut self, message: &str) {
-        let (cluster, store) = (&self.credential.cluster_id, &self.fleet.inner.store);
-        let told = async {
-            let mut tx = store.write().await?;
-            tx.cluster_message(cluster, Some(message)).await?;
-            tx.commit().await
-        };
-        if let Err(error) = told.await {
-            tracing::warn!(%cluster, %message, %error, "this could not be stored");
-        }
-    }
-
-    async fn open(&mut self, hello: &Hello, protocol: u32) -> Result<(), StoreError> {
-        let store = self.fleet.inner.store.clone();
-        let cluster = self.credential.cluster_id.clone();
-        let info = hello.cluster.clone().unwrap_or_default();
-        let nodes: Vec<Node> = info.nodes.into_iter().map(node).collect();
-        let said = Introduction {
-            uid: &hello.cluster_uid,
-            agent_version: &hello.agent_version,
-            kubernetes_version: &info.kubernetes_version,
-            nodes: &nodes,
-        };
-        let mut tx = store.write().await?;
-        let opening = tx.open_session(&cluster, &said).await?;
-        let mut swapped = None;
-        if let Opening::Epoch(_) = opening {
-            match self.credential.purpose {
-                Purpose::Activation => {
-                    let issued = tokens::issue();
-                    tx.add_session_credential(&cluster, &issued.hash).await?;
-                    swapped = Some(issued.token);
-                }
-                Purpose::Session => tx.consume_activation(&self.credential).await?,
-            }
-        }
-        tx.commit().await?;
-        let epoch = match opening {
-            Opening::Epoch(epoch) => epoch,
-            Opening::Gone => {
-                self.session.refuse(ByeCode::Refused, DELETED, 0);
-                return Ok(());
-            }
-            Opening::OtherCluster => {
-                let reason = "this credential belongs to another cluster; get one for this cluster with `c7n cluster activation`";
-                self.session.refuse(ByeCode::Refused, reason, 0);
-                return Ok(());
-            }
-        };
-        tracing::info!(%cluster, epoch, agent = %hello.agent_version, "an agent is connected");
-        self.opened = Some(Opened {
-            epoch,
-            mailbox: self.fleet.present(&cluster, epoch),
-        });
-        if store.newest_epoch(&cluster).await?.is_none() {
-            // Deleted before there was a mailbox to tell it to.
-            self.session.refuse(ByeCode::Refused, DELETED, 0);
-            return Ok(());
-        }
-        let rows = store.specs(&cluster).await?;
-        let welcome = Welcome {
-            protocol,
-            features: Vec::new(),
-            server_version: env!("CARGO_PKG_VERSION").to_owned(),
-            heartbeat_ms: u32::try_from(Config::default().heartbeat_ms).unwrap_or(u32::MAX),
-            credential: swapped.unwrap_or_default(),
-            environments: rows.iter().map(|row| row.id.clone()).collect(),
-        };
-        let addresses = store.addresses();
-        for row in rows {
-            self.session.post(Say::Environment(specs::spec(row, &addresses)));
-        }
-        // What was called off while nobody was connected.
-        for command_id in store.cancelled_commands(&cluster).await? {
-            self.session.post(Say::Cancel(CancelCommand { command_id }));
-        }
-        self.post_commands().await?;
-        let now = self.now();
-        self.session
-            .accept(now, u64::try_from(epoch).unwrap_or_default(), welcome);
-        Ok(())
-    }
-
     async fn look_up(&mut self, content: Content) -> Result<(), Over> {
         if let Some(reason) = content.close {
             let (code, words) = match reason {
@@ -341,7 +217,7 @@ impl Line {
     }
 
     /// New commands are said, and those that ended otherwise are called off.
-    async fn post_commands(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn post_commands(&mut self) -> Result<(), StoreError> {
         let waiting = self
             .fleet
             .inner
@@ -443,14 +319,6 @@ async fn close(store: &Store, cluster: &str, epoch: i64) -> Result<(), StoreErro
     let mut tx = store.write().await?;
     tx.close_session(cluster, epoch).await?;
     tx.commit().await
-}
-
-pub(super) fn node(node: c7n_link::messages::Node) -> Node {
-    Node {
-        name: node.name,
-        ready: node.ready,
-        kubelet_version: node.kubelet_version,
-    }
 }
 
 async fn mail(opened: Option<&Opened>) -> Content {
