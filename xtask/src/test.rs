@@ -29,7 +29,7 @@ pub struct Arguments {
 enum Part {
     /// Formatting and lints
     Lint,
-    /// Everything that needs no cluster
+    /// The tests of each crate; the agent's start an API server of their own
     Unit,
     /// The whole product on real clusters
     E2e,
@@ -45,7 +45,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         step("formatting and lints", lint()).await?;
     }
     if wanted(Part::Unit) {
-        step("tests without a cluster", unit(&arguments.rest)).await?;
+        step("tests of each crate", unit(&arguments.rest)).await?;
     }
     if wanted(Part::E2e) {
         step("tests on real clusters", e2e(&arguments.rest)).await?;
