@@ -71,6 +71,7 @@ pub(super) fn unstartable(message: &str) -> String {
         &[
             "unable to start container process: ",
             "failed to start container: ",
+            "OCI runtime exec failed: ",
         ],
     );
     let said = said.strip_suffix(": unknown").unwrap_or(said);

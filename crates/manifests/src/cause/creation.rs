@@ -65,8 +65,11 @@ fn refusal(message: &str) -> String {
     {
         return format!("{what} by the admission webhook {webhook}: {said}");
     }
+    if let Some(account) = words::quoted(said, "serviceaccount ").filter(|_| said.ends_with("not found")) {
+        return format!("{what}: the service account {account} does not exist");
+    }
     if said.is_empty() {
-        return format!("{what}");
+        return what.to_owned();
     }
     format!("{what}: {said}")
 }

@@ -85,7 +85,7 @@ pub(super) fn start(events: &[Clue<'_>]) -> Option<String> {
         }
         "FailedCreatePodSandBox" => format!(
             "its sandbox cannot be made: {}",
-            words::behind(event.message, &["desc = ", "sandbox: "])
+            crash::unstartable(words::behind(event.message, &["desc = ", "sandbox: "]))
         ),
         _ => event.message.to_owned(),
     })
@@ -109,14 +109,19 @@ pub(super) fn probe(events: &[Clue<'_>], containers: &[String]) -> Option<String
 
 /// `Readiness probe failed: HTTP probe failed with statuscode: 503`
 pub(super) fn probe_words(message: &str) -> (String, String) {
+    // Many events that differ in a number only are told as one.
+    let message = message
+        .strip_prefix("(combined from similar events): ")
+        .unwrap_or(message);
     let probe = message.split(' ').next().unwrap_or_default().to_lowercase();
     let why = message
         .split_once(" probe failed: ")
+        .or_else(|| message.split_once(" probe errored and resulted in unknown state: "))
         .or_else(|| message.split_once(" probe errored: "))
         .map_or(message, |(_, why)| why);
     let why = match why.strip_prefix("HTTP probe failed with statuscode: ") {
         Some(code) => format!("HTTP status {code}"),
-        None => why.to_owned(),
+        None => crash::unstartable(why),
     };
     (probe, why)
 }

@@ -15,6 +15,7 @@ mod environments;
 mod errors;
 mod events;
 mod history;
+mod instances;
 mod intake;
 mod members;
 mod migrate;

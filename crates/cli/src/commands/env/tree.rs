@@ -115,6 +115,8 @@ mod tests {
             uid: name.into(),
             health: HealthStatus::Healthy,
             message: None,
+            cause: None,
+            release: None,
             summary: BTreeMap::new(),
             owners: owner
                 .map(|uid| Owner {
