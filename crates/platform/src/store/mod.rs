@@ -43,6 +43,7 @@ use tokio::sync::watch;
 pub use deliveries::NewDelivery;
 pub use environments::{EnvironmentRow, NewEnvironmentRow, Removal};
 pub use events::{EventFilter, EventRow, Missed};
+pub use instances::{InstanceNews, Told};
 pub use intake::{IntakeRow, Parsed};
 pub use pending_commands::PendingCommand;
 pub use projects::{ProjectAccess, Viewer};
