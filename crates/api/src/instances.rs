@@ -64,6 +64,15 @@ pub struct InstanceDetail {
     pub tree: Vec<Branch>,
 }
 
+/// All live objects of an environment by instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ObjectTree {
+    pub instances: Vec<InstanceDetail>,
+    /// How the objects of the environment itself are doing, and which they are.
+    pub environment: Vitals,
+    pub own: Vec<Branch>,
+}
+
 /// An object, and below it those that it owns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Branch {

@@ -45,7 +45,7 @@ pub(super) fn instance(family: &Family<'_>, name: &str, members: &[usize], count
     }
 }
 
-fn vitals(family: &Family<'_>, members: &[usize], counts: &[bool]) -> Vitals {
+pub(super) fn vitals(family: &Family<'_>, members: &[usize], counts: &[bool]) -> Vitals {
     let objects = || members.iter().map(|at| &family.objects[*at]);
     let counted = members.iter().filter(|at| counts[**at]);
     let health = counted

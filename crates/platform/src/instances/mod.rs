@@ -19,4 +19,4 @@ mod tree;
 
 pub use fold::fold;
 pub use tell::Teller;
-pub use tree::detail;
+pub use tree::{detail, tree};

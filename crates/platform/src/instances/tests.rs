@@ -4,7 +4,7 @@ use c7n_api::{Branch, HealthStatus, LiveObject, Owner};
 use proptest::prelude::*;
 
 use super::attribute::Family;
-use super::{detail, fold};
+use super::{detail, fold, tree};
 
 use HealthStatus::{Degraded, Healthy, Progressing, Suspended};
 
@@ -308,6 +308,12 @@ fn an_instance_is_shown_as_a_tree() {
         EndpointSlice web-x
     ");
     assert!(detail(&shop(), "nobody").is_none());
+
+    let all = tree(&shop());
+    assert_eq!(Some(&all.instances[1]), detail(&shop(), "web").as_ref());
+    let mut out = Vec::new();
+    lines(&all.own, 0, &mut out);
+    assert_eq!(out, ["ConfigMap settings", "PersistentVolumeClaim data-db-x"]);
 }
 
 proptest! {
@@ -335,6 +341,7 @@ proptest! {
         prop_assert_eq!(whose(&objects), whose(&shuffled));
         prop_assert_eq!(fold(&objects), fold(&shuffled));
         prop_assert_eq!(detail(&objects, "a"), detail(&shuffled, "a"));
+        prop_assert_eq!(tree(&objects), tree(&shuffled));
         let counted: u32 = fold(&objects).instances.iter().map(|it| it.vitals.objects).sum();
         prop_assert_eq!(counted + fold(&objects).environment.objects, 12);
     }

@@ -2,6 +2,7 @@
 
 mod get;
 mod list;
+mod tree;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -12,4 +13,5 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(list::list_instances))
         .routes(routes!(get::get_instance))
+        .routes(routes!(tree::object_tree))
 }
