@@ -128,8 +128,12 @@ fn differences(mut told: Told, now: Instances) -> Option<InstanceNews> {
         .into_iter()
         .filter(|instance| told.instances.remove(&instance.name).as_ref() != Some(instance))
         .collect();
-    let environment: Option<Vitals> =
-        (told.environment.as_ref() != Some(&now.environment)).then_some(now.environment);
+    // Of an environment that never had an object there is nothing to tell.
+    let is_news = match &told.environment {
+        Some(told) => *told != now.environment,
+        None => now.environment.objects > 0,
+    };
+    let environment: Option<Vitals> = is_news.then_some(now.environment);
     let gone: Vec<String> = told.instances.into_keys().collect();
     let any = !changed.is_empty() || !gone.is_empty() || environment.is_some();
     any.then_some(InstanceNews {
