@@ -22,6 +22,7 @@
 
 mod applyset;
 mod assemble;
+mod cause;
 mod compare;
 mod confine;
 mod error;
@@ -37,6 +38,7 @@ mod yaml;
 
 pub use applyset::{APPLYSET_PARENT, applyset_id, decorate};
 pub use assemble::{Tree, assemble};
+pub use cause::{Clue, Crash, Run, Trouble, last_words, trouble};
 pub use compare::{Change, Index, Indexed, Record, carry_over, compare};
 pub use confine::{Confinement, Scope, builtin_scope, confine, crd_scopes};
 pub use error::{ErrorCode, FileError};

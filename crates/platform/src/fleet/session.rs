@@ -270,6 +270,7 @@ impl Line {
                         opened.mailbox.environment_changed(environment);
                     }
                 }
+                self.fleet.inner.instances.changed(taken.changed);
                 self.session.committed(taken.epoch, taken.seq);
             }
             // Not acknowledged, so it comes again.

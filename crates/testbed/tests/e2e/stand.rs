@@ -133,6 +133,12 @@ impl Stand {
             .await
     }
 
+    /// Whether containers run on it.
+    pub async fn has_real_node(&self, cluster: &str) -> Result<bool> {
+        let nodes = self.cluster(cluster).await?.nodes;
+        Ok(nodes.iter().any(|node| !node.kubelet_version.starts_with("kwok")))
+    }
+
     pub async fn cluster_becomes(&self, name: &str, state: ClusterState) -> Result<()> {
         cluster_becomes(&self.cli, (&self.project, name), state, PATIENCE)
             .await
