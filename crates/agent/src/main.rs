@@ -2,7 +2,8 @@
 
 use anyhow::Context;
 use c7n_agent::config::{Config, LogFormat};
-use c7n_agent::serve::serve;
+use c7n_agent::health::{Probe, ask};
+use c7n_agent::start::start;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -10,6 +11,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 fn main() -> anyhow::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("probe") {
+        return probe();
+    }
     let config = Config::parse();
     start_log(config.log_format);
     rustls::crypto::aws_lc_rs::default_provider()
@@ -20,7 +24,7 @@ fn main() -> anyhow::Result<()> {
         let shutdown = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let serving = Box::pin(serve(config, shutdown.clone()));
+        let serving = Box::pin(start(config, shutdown.clone()));
         let asked_to_stop = async {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -37,6 +41,17 @@ fn main() -> anyhow::Result<()> {
     // A git program or a disk that hangs must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     outcome
+}
+
+/// What a probe of the pod runs: the words on standard output, or an error.
+fn probe() -> anyhow::Result<()> {
+    let probe = Probe::parse_from(std::env::args().skip(1));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    println!("{}", runtime.block_on(ask(probe))?);
+    Ok(())
 }
 
 fn start_log(format: LogFormat) {

@@ -10,6 +10,7 @@ use c7n_agent::cluster::{ClusterAccess, Discovery};
 use c7n_agent::config::Config;
 use c7n_agent::delivery::{Converged, Delivery, DeliveryContext, RetryNeed};
 use c7n_agent::environments::{EnvironmentId, prepare_namespace};
+use c7n_agent::lease::Fence;
 use c7n_agent::session::Outgoing;
 use c7n_agent::state::StateIndex;
 use c7n_git::{CommitId, Mirror, Remote, Transport};
@@ -89,7 +90,7 @@ impl<'a> Ground<'a> {
             "--kubeconfig",
             kubeconfig,
         ])?;
-        let access = ClusterAccess::connect(&config).await?;
+        let access = ClusterAccess::connect(&config, &Fence::open()).await?;
         Ok(Self {
             kubectl: cluster,
             access,

@@ -10,6 +10,7 @@ use c7n_agent::commands::{
 };
 use c7n_agent::config::Config;
 use c7n_agent::environments::{EnvironmentId, Synced, clear, prepare_namespace};
+use c7n_agent::lease::Fence;
 use c7n_link::messages::{EnvironmentSpec, Removal};
 use c7n_testbed::cluster::{ClusterHandle, ClusterOptions, LocalCluster, RealNode};
 use clap::Parser;
@@ -65,7 +66,7 @@ impl<'a> Ground<'a> {
             "--kubeconfig",
             kubeconfig,
         ])?;
-        let access = ClusterAccess::connect(&config).await?;
+        let access = ClusterAccess::connect(&config, &Fence::open()).await?;
         let discovery = Discovery::start(access.client()).await?;
         Ok(Self {
             kubectl: cluster,

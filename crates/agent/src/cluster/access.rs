@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Node};
 use kube::api::ListParams;
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
 
 use crate::config::Config;
+use crate::lease::{Fence, FenceLayer};
 
 /// An ordinary call must be answered in this time. Watches have their own.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
@@ -62,13 +64,24 @@ impl ClusterError {
 #[derive(Clone)]
 pub struct ClusterAccess {
     client: Client,
+    /// For what is written by a copy that does not lead: the Lease.
+    unfenced: Client,
     uid: String,
     own_namespace: Option<String>,
 }
 
 impl ClusterAccess {
-    pub async fn connect(config: &Config) -> Result<Self, ClusterError> {
-        let client = client(config).await?;
+    pub async fn connect(config: &Config, fence: &Fence) -> Result<Self, ClusterError> {
+        let settings = settings(config).await?;
+        let refused = |cause| ClusterError::Refused {
+            asked: "a client",
+            cause: Box::new(cause),
+        };
+        let unfenced = Client::try_from(settings.clone()).map_err(refused)?;
+        let client = ClientBuilder::try_from(settings)
+            .map_err(refused)?
+            .with_layer(&FenceLayer(fence.clone()))
+            .build();
         // The uid of kube-system is what identifies a cluster: it is made once and survives upgrades and renames.
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let system = deadline(
@@ -77,20 +90,31 @@ impl ClusterAccess {
         )
         .await?;
         let uid = system.metadata.uid.ok_or(ClusterError::NoUid)?;
-        // A kubeconfig names a namespace as well, which is not the agent's.
-        let own_namespace = config
-            .kubeconfig
-            .is_none()
-            .then(|| client.default_namespace().to_owned());
+        let own_namespace = Self::own_namespace_of(config);
         Ok(Self {
             client,
+            unfenced,
             uid,
             own_namespace,
         })
     }
 
+    /// The namespace of the pod. A kubeconfig names one as well, which is not the agent's.
+    pub fn own_namespace_of(config: &Config) -> Option<String> {
+        if config.kubeconfig.is_some() {
+            return None;
+        }
+        kube::Config::incluster()
+            .ok()
+            .map(|settings| settings.default_namespace)
+    }
+
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    pub fn unfenced(&self) -> Client {
+        self.unfenced.clone()
     }
 
     pub fn uid(&self) -> &str {
@@ -117,8 +141,8 @@ impl ClusterAccess {
     }
 }
 
-async fn client(config: &Config) -> Result<Client, ClusterError> {
-    let settings = match &config.kubeconfig {
+async fn settings(config: &Config) -> Result<kube::Config, ClusterError> {
+    match &config.kubeconfig {
         Some(path) => {
             let refused = |cause| ClusterError::Kubeconfig {
                 path: path.clone(),
@@ -131,14 +155,10 @@ async fn client(config: &Config) -> Result<Client, ClusterError> {
             };
             kube::Config::from_custom_kubeconfig(kubeconfig, &options)
                 .await
-                .map_err(refused)?
+                .map_err(refused)
         }
-        None => kube::Config::incluster().map_err(ClusterError::NotInCluster)?,
-    };
-    Client::try_from(settings).map_err(|cause| ClusterError::Refused {
-        asked: "a client",
-        cause: Box::new(cause),
-    })
+        None => kube::Config::incluster().map_err(ClusterError::NotInCluster),
+    }
 }
 
 fn node_info(node: Node) -> NodeInfo {

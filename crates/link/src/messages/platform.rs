@@ -113,6 +113,20 @@ pub struct CancelCommand {
     pub command_id: String,
 }
 
+/// A credential in place of the one that the agent came with. The old one works until the new one was used.
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+pub struct NewCredential {
+    #[prost(string, tag = "1")]
+    pub credential: String,
+}
+
+impl std::fmt::Debug for NewCredential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NewCredential(hidden)")
+    }
+}
+
 /// Send a [`super::KindDetail`] for each of these.
 #[derive(Clone, PartialEq, Message)]
 pub struct DetailRequest {

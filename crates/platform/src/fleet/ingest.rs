@@ -152,7 +152,8 @@ impl Ingest<'_> {
             | Say::Command(_)
             | Say::Cancel(_)
             | Say::DetailRequest(_)
-            | Say::ObjectRequest(_) => {}
+            | Say::ObjectRequest(_)
+            | Say::Credential(_) => {}
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod endpoint;
 mod ingest;
 mod introduce;
 mod mailbox;
+mod rotate;
 mod session;
 mod specs;
 mod words;
@@ -41,6 +42,8 @@ pub struct Fleet {
 struct Inner {
     store: Store,
     repositories: Repositories,
+    /// Credentials older than this are replaced.
+    credential_age: Duration,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     introductions: Semaphore,
@@ -58,6 +61,7 @@ impl Fleet {
     pub async fn start(
         store: Store,
         repositories: Repositories,
+        credential_age: Duration,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, StoreError> {
@@ -67,6 +71,7 @@ impl Fleet {
         let inner = Inner {
             store,
             repositories,
+            credential_age,
             tasks,
             shutdown,
             introductions: Semaphore::new(INTRODUCTIONS),

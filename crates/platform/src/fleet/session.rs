@@ -49,6 +49,7 @@ pub async fn run(fleet: Fleet, credential: Credential, socket: WebSocket) {
         queue: VecDeque::new(),
         ingest: None,
         posted: BTreeSet::new(),
+        rotate_at: None,
     };
     // The tracker lets a shutdown wait for what is being stored.
     let _token = tasks.token();
@@ -75,6 +76,8 @@ pub(super) struct Line {
     ingest: Option<Ingest>,
     /// Commands that this session has posted.
     posted: BTreeSet<String>,
+    /// When the agent gets a new credential.
+    pub(super) rotate_at: Option<Instant>,
 }
 
 pub(super) struct Opened {
@@ -120,6 +123,7 @@ impl Line {
                     self.ingest = None;
                     self.acknowledge(taken);
                 }
+                () = until(self.rotate_at) => self.rotate().await,
                 () = until(deadline) => {
                     if self.opened.is_none() && Instant::now() >= self.start + INTRODUCTION {
                         return;

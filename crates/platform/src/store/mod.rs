@@ -45,7 +45,9 @@ pub use events::{EventFilter, EventRow, Missed};
 pub use intake::{IntakeRow, Parsed};
 pub use pending_commands::PendingCommand;
 pub use projects::{ProjectAccess, Viewer};
-pub use sessions::{Credential, Introduction, Opening, Purpose, SpecRow, Whose};
+pub use sessions::{
+    Credential, EndedToken, Introduction, Opening, Purpose, SpecRow, TokenEnd, Whose,
+};
 pub use ssh_keys::KeyOwner;
 pub use states::{NewState, StateChanges};
 pub use tokens::TokenOwner;

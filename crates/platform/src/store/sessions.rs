@@ -5,12 +5,32 @@ use sqlx::Row;
 
 use super::{Store, StoreError, Tx, from_json, json, new_id, now_ms, word};
 
+/// Credentials that were handed out and never shown are forgotten after this time.
+const NEVER_USED_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
 /// A credential that an agent came with.
 #[derive(Debug, Clone)]
 pub struct Credential {
     pub id: String,
     pub cluster_id: String,
     pub purpose: Purpose,
+    pub created_ms: i64,
+}
+
+/// An activation token that worked once, and does not now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedToken {
+    pub cluster_id: String,
+    pub why: TokenEnd,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenEnd {
+    /// Swapped for a credential that has been used.
+    Used,
+    /// A newer one was made.
+    Replaced,
+    Expired,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +97,7 @@ impl Store {
     /// `None` for everything that is not a credential now, whatever the reason.
     pub async fn credential(&self, token_hash: &str) -> Result<Option<Credential>, StoreError> {
         let row = sqlx::query(
-            "SELECT id, cluster_id, purpose FROM cluster_credentials \
+            "SELECT id, cluster_id, purpose, created_ms FROM cluster_credentials \
              WHERE token_hash = $1 AND used_ms IS NULL AND (expires_ms IS NULL OR expires_ms > $2)",
         )
         .bind(token_hash)
@@ -93,6 +113,32 @@ impl Store {
                     Purpose::Activation
                 } else {
                     Purpose::Session
+                },
+                created_ms: row.try_get("created_ms")?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Whether this was an activation token. Only its holder can ask, so it may be told.
+    pub async fn ended_token(&self, token_hash: &str) -> Result<Option<EndedToken>, StoreError> {
+        let row = sqlx::query(
+            "SELECT cluster_id, ended, used_ms FROM cluster_credentials \
+             WHERE token_hash = $1 AND purpose = 'activation' AND (used_ms IS NOT NULL OR expires_ms <= $2)",
+        )
+        .bind(token_hash)
+        .bind(now_ms())
+        .fetch_optional(self.readers())
+        .await?;
+        row.map(|row| {
+            let ended: Option<String> = row.try_get("ended")?;
+            let used: Option<i64> = row.try_get("used_ms")?;
+            Ok(EndedToken {
+                cluster_id: row.try_get("cluster_id")?,
+                why: match (ended.as_deref(), used) {
+                    (Some("replaced"), _) => TokenEnd::Replaced,
+                    (_, Some(_)) => TokenEnd::Used,
+                    (_, None) => TokenEnd::Expired,
                 },
             })
         })
@@ -238,14 +284,57 @@ impl Tx {
     /// place, work no longer.
     pub async fn consume_activation(&mut self, credential: &Credential) -> Result<(), StoreError> {
         sqlx::query(
-            "DELETE FROM cluster_credentials WHERE cluster_id = $1 AND id <> $2 \
-             AND created_ms <= (SELECT created_ms FROM cluster_credentials WHERE id = $2)",
+            "DELETE FROM cluster_credentials WHERE cluster_id = $1 AND id <> $2 AND purpose = 'session' \
+             AND created_ms <= $3",
         )
         .bind(&credential.cluster_id)
         .bind(&credential.id)
+        .bind(credential.created_ms)
+        .execute(self.connection())
+        .await?;
+        sqlx::query(
+            "UPDATE cluster_credentials SET used_ms = $3, ended = 'used' WHERE cluster_id = $1 \
+             AND purpose = 'activation' AND used_ms IS NULL AND created_ms <= $2",
+        )
+        .bind(&credential.cluster_id)
+        .bind(credential.created_ms)
+        .bind(now_ms())
         .execute(self.connection())
         .await?;
         Ok(())
+    }
+
+    /// Another credential in place of an old one, which works until the new one has been used. Those that were handed
+    /// out before and never used are forgotten after a while.
+    pub async fn renew_session_credential(
+        &mut self,
+        old: &Credential,
+        token_hash: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "DELETE FROM cluster_credentials WHERE cluster_id = $1 AND purpose = 'session' AND id <> $2 \
+             AND created_ms > $3 AND created_ms < $4",
+        )
+        .bind(&old.cluster_id)
+        .bind(&old.id)
+        .bind(old.created_ms)
+        .bind(now_ms() - NEVER_USED_MS)
+        .execute(self.connection())
+        .await?;
+        self.add_session_credential(&old.cluster_id, token_hash).await
+    }
+
+    /// A word about a cluster whose agent cannot come in. One that is connected has better news.
+    pub async fn tell_of_refusal(&mut self, cluster: &str, message: &str) -> Result<(), StoreError> {
+        let connected: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM clusters WHERE id = $1 AND connected = 1")
+                .bind(cluster)
+                .fetch_one(self.connection())
+                .await?;
+        match connected {
+            0 => self.cluster_message(cluster, Some(message)).await,
+            _ => Ok(()),
+        }
     }
 
     pub async fn cluster_message(&mut self, cluster: &str, message: Option<&str>) -> Result<(), StoreError> {
