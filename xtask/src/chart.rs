@@ -51,7 +51,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 fn pack(folder: &Path) -> Result<Packed> {
     let mut files = Vec::new();
     list(folder, folder, &mut files)?;
-    let files = files.iter().map(|(name, content)| (name.as_str(), content.as_slice()));
+    let files = files
+        .iter()
+        .map(|(name, content)| (name.as_str(), content.as_slice()));
     Ok(Packed::new(files)?)
 }
 

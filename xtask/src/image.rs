@@ -47,7 +47,11 @@ enum Which {
 }
 
 pub async fn run(arguments: Arguments) -> Result<()> {
-    let profile = if arguments.dev { Profile::Dev } else { Profile::Release };
+    let profile = if arguments.dev {
+        Profile::Dev
+    } else {
+        Profile::Release
+    };
     build::programs(profile).await?;
     for kind in [Kind::Agent, Kind::Server] {
         let wanted = match arguments.which {
@@ -62,11 +66,41 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
+/// The agent's image from the programs that tests use, on the real node of this cluster, under two tags; the first one.
+pub async fn for_tests(cluster: &LocalCluster) -> Result<String> {
+    let names = ["test", "test-next"].map(|tag| format!("c7n.local/c7n-agent:{tag}"));
+    let order = Order {
+        kind: Kind::Agent,
+        program: build::folder(Profile::Dev)?.join(Kind::Agent.program()),
+        helm_worker: image::helm_worker(Kind::Agent).await?,
+        names: names.to_vec(),
+        effort: Effort::Fast,
+    };
+    let made = make(order).await?;
+    let folder = std::env::temp_dir().join(format!("c7n-images-{}", std::process::id()));
+    let archive = image::write(&made, Kind::Agent, &folder)?;
+    let imported = cluster.import_images(&archive).await;
+    let _ = std::fs::remove_dir_all(folder);
+    imported?;
+    let [first, _] = names;
+    Ok(first)
+}
+
+async fn make(order: Order) -> Result<Made> {
+    tokio::task::spawn_blocking(move || image::make(&order))
+        .await
+        .context("the image was not made")?
+}
+
 async fn one(arguments: &Arguments, kind: Kind, profile: Profile) -> Result<()> {
     let begun = Instant::now();
     let names = match arguments.name.is_empty() {
         false => arguments.name.clone(),
-        true => vec![format!("c7n.local/{}:{}", kind.program(), env!("CARGO_PKG_VERSION"))],
+        true => vec![format!(
+            "c7n.local/{}:{}",
+            kind.program(),
+            env!("CARGO_PKG_VERSION")
+        )],
     };
     let order = Order {
         kind,
@@ -78,12 +112,7 @@ async fn one(arguments: &Arguments, kind: Kind, profile: Profile) -> Result<()> 
             Profile::Release => Effort::Best,
         },
     };
-    let made: Made = tokio::task::spawn_blocking({
-        let order = order.clone();
-        move || image::make(&order)
-    })
-    .await
-    .context("the image was not made")??;
+    let made = make(order.clone()).await?;
     let archive = image::write(&made, kind, &arguments.into)?;
     println!(
         "{}  {:.1} MB, unpacked {:.1} MB, in {:.1} s\n  {}\n  {}",
@@ -95,7 +124,10 @@ async fn one(arguments: &Arguments, kind: Kind, profile: Profile) -> Result<()> 
         made.digest,
     );
     if let Some(cluster) = &arguments.import {
-        LocalCluster::attach(cluster).await?.import_images(&archive).await?;
+        LocalCluster::attach(cluster)
+            .await?
+            .import_images(&archive)
+            .await?;
         println!("  is in the cluster {cluster}");
     }
     Ok(())

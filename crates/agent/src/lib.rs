@@ -13,6 +13,7 @@
 //! | [`delivery`] | one pass over one commit: read, plan, apply, prune, report |
 //! | [`state`] | what lives in the cluster: watched, digested, told to the platform |
 //! | [`commands`] | what a person orders: restart, scale, delete, get, sync |
+//! | [`upgrade`] | another version in its own place, and back |
 //! | [`cluster`] | the API server: client, identity, kinds |
 //! | [`serve`] | joins them, in the copy that leads |
 //!
@@ -30,3 +31,4 @@ pub mod serve;
 pub mod session;
 pub mod start;
 pub mod state;
+pub mod upgrade;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use c7n_git::{CommitId, Mirror, PlainHttp, Remote, Secret, Transport};
-use c7n_link::messages::{EnvironmentSpec, Hello, Say, Welcome};
+use c7n_link::messages::{Action, Command, EnvironmentSpec, Hello, Say, Welcome};
 use c7n_link::{PROTOCOL_MAX, PROTOCOL_MIN};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -17,12 +17,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::cluster::{ClusterAccess, ClusterReport, Discovery, Kinds};
 use crate::commands::{self, CommandId, Hands, Ledger, Pool};
-use crate::config::{Config, GitTransport, Token};
+use crate::config::{Config, GitTransport, Place, Token};
 use crate::delivery::{Delivery, DeliveryContext, RetryNeed};
 use crate::environments::{self, Deliver, EnvironmentId, Environments, Obstacle, Pass, PassEnd, World};
 use crate::health::Readiness;
 use crate::session::{self, Credentials, Door, Inbox, Outgoing};
 use crate::state::StateIndex;
+use crate::upgrade::Upgrades;
 
 /// What has begun may end in this time; Kubernetes kills a pod 30 s after it asked it to stop.
 const GRACE: Duration = Duration::from_secs(20);
@@ -110,7 +111,21 @@ pub async fn serve(
     };
     let pool = Pool::start(config.workers, ledger, hands, results, &works, work.clone());
 
+    let own = access.own_namespace().zip(config.deployment.as_deref());
+    let own = own.map(|(namespace, name)| Place {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    });
+    let upgrades = Upgrades::new(
+        access.client(),
+        own,
+        outgoing.clone(),
+        works.clone(),
+        work.clone(),
+    );
+
     let front = Front {
+        upgrades,
         instance_id,
         cluster_uid: access.uid().to_owned(),
         outgoing: outgoing.clone(),
@@ -273,6 +288,7 @@ struct Front {
     state: StateIndex,
     report: ClusterReport,
     pool: Pool,
+    upgrades: Upgrades,
 }
 
 impl Inbox for Front {
@@ -307,6 +323,11 @@ impl Inbox for Front {
                     .wanted(wanted)
                     .await
                     .map_err(|it| it.to_string())?,
+                Say::Command(Command {
+                    command_id,
+                    action: Some(Action::UpgradeAgent(upgrade)),
+                    ..
+                }) => self.upgrades.ordered(command_id, upgrade),
                 Say::Command(command) => self.ordered(command).await?,
                 Say::Cancel(cancel) => {
                     if let Some(id) = CommandId::new(cancel.command_id)
@@ -325,7 +346,7 @@ impl Inbox for Front {
 }
 
 impl Front {
-    async fn ordered(&self, command: c7n_link::messages::Command) -> Result<(), String> {
+    async fn ordered(&self, command: Command) -> Result<(), String> {
         let now_ms = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()

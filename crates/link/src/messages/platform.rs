@@ -78,7 +78,7 @@ pub struct Command {
     /// Commands are idempotent by this: a restart is stamped with it, whenever it is carried out.
     #[prost(int64, tag = "4")]
     pub created_ms: i64,
-    #[prost(oneof = "Action", tags = "10, 11, 12, 13, 14")]
+    #[prost(oneof = "Action", tags = "10, 11, 12, 13, 14, 18")]
     pub action: Option<Action>,
 }
 
@@ -94,6 +94,18 @@ pub enum Action {
     DeleteObject(ObjectKey),
     #[prost(message, tag = "14")]
     GetObject(ObjectKey),
+    /// Of the cluster as a whole: the command names no environment.
+    #[prost(message, tag = "18")]
+    UpgradeAgent(UpgradeAgent),
+}
+
+/// The agent puts this image in its own place, and takes the old one back if the new one is not ready in time.
+#[derive(Clone, PartialEq, Message)]
+pub struct UpgradeAgent {
+    #[prost(string, tag = "1")]
+    pub image: String,
+    #[prost(uint64, tag = "2")]
+    pub patience_ms: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

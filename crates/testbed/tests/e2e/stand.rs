@@ -22,7 +22,7 @@ pub enum TestCluster {
 }
 
 impl TestCluster {
-    fn kubeconfig(self) -> Result<PathBuf> {
+    pub fn kubeconfig(self) -> Result<PathBuf> {
         let name = match self {
             Self::A => "C7N_TEST_KUBECONFIG_A",
             Self::B => "C7N_TEST_KUBECONFIG_B",
@@ -123,19 +123,71 @@ impl Stand {
             .cli
             .json(&["cluster", "activation", "-p", &self.project, name])
             .await?;
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        self.agent(name, cluster, &activation, &arguments)?;
+        self.cluster_becomes(name, ClusterState::Running).await
+    }
+
+    /// Starts an agent and waits for nothing. `name` is of its folder and log.
+    pub fn agent(
+        &mut self,
+        name: &str,
+        cluster: TestCluster,
+        activation: &Activation,
+        arguments: &[String],
+    ) -> Result<()> {
         let options = AgentOptions {
             connect: self.server.connect(),
-            cluster_id: activation.cluster_id,
-            choerodon_id: activation.choerodon_id,
+            cluster_id: activation.cluster_id.clone(),
+            choerodon_id: activation.choerodon_id.clone(),
             kubeconfig: cluster.kubeconfig()?,
             context: None,
             data: self.folder.path().join(format!("agent-{name}")),
-            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            arguments: arguments.to_vec(),
         };
         let log = self.folder.path().join(format!("agent-{name}.log"));
         self.agents
             .push(Agent::start(&self.binaries, options, &activation.token, &log)?);
-        self.cluster_becomes(name, ClusterState::Running).await
+        Ok(())
+    }
+
+    /// What an agent says that comes with this token and is turned away. It is started only for this.
+    pub async fn refused_with(&self, token: &str, name: &str) -> Result<String> {
+        let options = AgentOptions {
+            connect: self.server.connect(),
+            cluster_id: "of-no-matter".into(),
+            choerodon_id: String::new(),
+            kubeconfig: TestCluster::A.kubeconfig()?,
+            context: None,
+            data: self.folder.path().join(format!("agent-{name}")),
+            arguments: Vec::new(),
+        };
+        let log = self.folder.path().join(format!("agent-{name}.log"));
+        let mut agent = Agent::start(&self.binaries, options, token, &log)?;
+        let said = eventually("the agent says why it is turned away", PATIENCE, || async {
+            let text = std::fs::read_to_string(&log)?;
+            let line = text.lines().find(|line| line.contains("refused the token"));
+            Ok(line.with_context(|| text.clone())?.to_owned())
+        })
+        .await;
+        agent.kill().await?;
+        said
+    }
+
+    /// Asks an agent by its socket, as a kubelet would by `exec`.
+    pub async fn probe(&self, socket: &Path, what: &str) -> Result<String> {
+        let output = tokio::process::Command::new(&self.binaries.agent)
+            .args(["probe", "--socket"])
+            .arg(socket)
+            .arg(what)
+            .output()
+            .await?;
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
     pub async fn cluster(&self, name: &str) -> Result<Cluster> {

@@ -1,6 +1,7 @@
 mod activation;
 mod create;
 mod delete;
+mod doctor;
 mod list;
 mod show;
 
@@ -20,6 +21,8 @@ pub enum Cluster {
     Show(show::Show),
     /// Print the command that joins a cluster; makes a new token each time
     Activation(activation::Activation),
+    /// Before installing: does everything fit? Looks from this shell at the platform and at the cluster
+    Doctor(doctor::Doctor),
     /// Delete a cluster that has no environments
     Delete(delete::Delete),
 }
@@ -30,6 +33,7 @@ pub async fn run(global: &Global, command: Cluster) -> Result<()> {
         Cluster::List => list::run(global).await,
         Cluster::Show(command) => show::run(global, command).await,
         Cluster::Activation(command) => activation::run(global, command).await,
+        Cluster::Doctor(command) => doctor::run(global, command).await,
         Cluster::Delete(command) => delete::run(global, command).await,
     }
 }
