@@ -55,7 +55,7 @@ app.kubernetes.io/part-of: c7n
 
 {{- define "agent.noProxy" -}}
 {{- $own := list "$(KUBERNETES_SERVICE_HOST)" "kubernetes.default.svc" "localhost" "127.0.0.1" -}}
-{{- if .Values.proxy.no }}{{ $own = append $own .Values.proxy.no }}{{ end -}}
+{{- if .Values.proxy.noProxy }}{{ $own = append $own .Values.proxy.noProxy }}{{ end -}}
 {{- join "," $own -}}
 {{- end -}}
 

@@ -108,14 +108,7 @@ impl Platform {
         let ssh_addr = ssh.local_addr();
         store.announce(addresses(config, http_addr, &ssh));
 
-        let api = Api::new(
-            store.clone(),
-            config,
-            wake,
-            tasks.clone(),
-            shutdown.clone(),
-        )
-        .await?;
+        let api = Api::new(store.clone(), config, wake, tasks.clone(), shutdown.clone()).await?;
         let router = api::router(api)
             .merge(fleet.router())
             .merge(agent_chart::router()?)

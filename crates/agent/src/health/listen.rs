@@ -1,6 +1,6 @@
 //! Answers the kubelet. HTTP/1.1 as far as two paths need it (RFC 9112), one request per connection.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -51,7 +51,14 @@ pub enum Listener {
 impl Listener {
     pub async fn bind(place: &HealthListen) -> std::io::Result<Self> {
         match place {
-            HealthListen::Tcp(address) => Ok(Self::Tcp(TcpListener::bind(address).await?)),
+            HealthListen::Tcp(address) => match TcpListener::bind(address).await {
+                // A kernel without IPv6 has no "all addresses" of it.
+                Err(_) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+                    let instead = (Ipv4Addr::UNSPECIFIED, address.port());
+                    Ok(Self::Tcp(TcpListener::bind(instead).await?))
+                }
+                bound => Ok(Self::Tcp(bound?)),
+            },
             HealthListen::Unix(path) => {
                 // What a killed run left there answers nobody.
                 match std::fs::remove_file(path) {

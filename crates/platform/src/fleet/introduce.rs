@@ -74,6 +74,7 @@ impl Line {
         let said = Introduction {
             uid: &hello.cluster_uid,
             agent_version: &hello.agent_version,
+            agent_features: &hello.features,
             kubernetes_version: &info.kubernetes_version,
             nodes: &nodes,
         };

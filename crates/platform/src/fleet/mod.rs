@@ -11,6 +11,7 @@ mod mailbox;
 mod rotate;
 mod session;
 mod specs;
+pub mod versions;
 mod words;
 
 use std::collections::{BTreeSet, HashMap};
@@ -150,13 +151,18 @@ impl Fleet {
 
     async fn end_overdue_commands(&self) -> Result<(), StoreError> {
         let overdue = self.inner.store.overdue_commands().await?;
-        if overdue.is_empty() {
+        let upgrades = self.inner.store.overdue_upgrades().await?;
+        if overdue.is_empty() && upgrades.is_empty() {
             return Ok(());
         }
+        let message =
+            "no result came before the deadline; `c7n cluster show` tells whether the agent is connected";
         let mut tx = self.inner.store.write().await?;
+        for upgrade in &upgrades {
+            tx.finish_upgrade(upgrade, CommandState::Expired, Some(message))
+                .await?;
+        }
         for (command, _) in &overdue {
-            let message =
-                "no result came before the deadline; `c7n cluster show` tells whether the agent is connected";
             tx.finish_command(command, CommandState::Expired, Some(message), None)
                 .await?;
         }

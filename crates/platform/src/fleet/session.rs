@@ -228,7 +228,14 @@ impl Line {
             .store
             .waiting_commands(&self.credential.cluster_id)
             .await?;
-        let open: BTreeSet<String> = waiting.iter().map(|command| command.id.clone()).collect();
+        let upgrade = self
+            .fleet
+            .inner
+            .store
+            .waiting_upgrade(&self.credential.cluster_id)
+            .await?;
+        let mut open: BTreeSet<String> = waiting.iter().map(|command| command.id.clone()).collect();
+        open.extend(upgrade.iter().map(|upgrade| upgrade.id.clone()));
         let ended: Vec<String> = self.posted.difference(&open).cloned().collect();
         for command_id in ended {
             self.posted.remove(&command_id);
@@ -239,6 +246,11 @@ impl Line {
             if self.posted.insert(command.id.clone()) {
                 self.session.post(Say::Command(specs::command(command)));
             }
+        }
+        if let Some(upgrade) = upgrade
+            && self.posted.insert(upgrade.id.clone())
+        {
+            self.session.post(Say::Command(specs::upgrade(upgrade)));
         }
         Ok(())
     }

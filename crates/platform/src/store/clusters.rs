@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::{Store, StoreError, Tx, from_json, new_id, now_ms};
+use crate::fleet::versions::support;
 
 /// How long a token that no longer works is remembered.
 const REMEMBERED_MS: i64 = 30 * 24 * 60 * 60 * 1000;
@@ -137,6 +138,10 @@ fn cluster(row: &SqliteRow) -> Result<Cluster, StoreError> {
         (false, Some(_)) => ClusterState::Disconnected,
         (false, None) => ClusterState::Waiting,
     };
+    let agent_version: Option<String> = row.try_get("agent_version")?;
+    let agent_support = agent_version
+        .as_deref()
+        .map(|version| support(version, env!("CARGO_PKG_VERSION")));
     Ok(Cluster {
         id: row.try_get("id")?,
         project: row.try_get("project")?,
@@ -144,7 +149,8 @@ fn cluster(row: &SqliteRow) -> Result<Cluster, StoreError> {
         state,
         message: row.try_get("message")?,
         kubernetes_version: row.try_get("kubernetes_version")?,
-        agent_version: row.try_get("agent_version")?,
+        agent_version,
+        agent_support,
         nodes: from_json("nodes", row.try_get::<String, _>("nodes")?.as_str())?,
         created_ms: row.try_get("created_ms")?,
         last_seen_ms,

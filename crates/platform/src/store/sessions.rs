@@ -44,6 +44,7 @@ pub enum Purpose {
 pub struct Introduction<'a> {
     pub uid: &'a str,
     pub agent_version: &'a str,
+    pub agent_features: &'a [String],
     pub kubernetes_version: &'a str,
     pub nodes: &'a [Node],
 }
@@ -68,7 +69,7 @@ pub enum Whose {
 }
 
 impl Whose {
-    fn of(owner: Option<&str>, cluster: &str) -> Self {
+    pub(super) fn of(owner: Option<&str>, cluster: &str) -> Self {
         match owner {
             None => Self::Nobodys,
             Some(owner) if owner == cluster => Self::Own,
@@ -208,7 +209,7 @@ impl Tx {
         }
         let epoch = sqlx::query_scalar(
             "UPDATE clusters SET uid = $1, epoch = epoch + 1, connected = 1, message = NULL, kubernetes_version = $2, \
-             agent_version = $3, nodes = $4, last_seen_ms = $5 WHERE id = $6 RETURNING epoch",
+             agent_version = $3, nodes = $4, last_seen_ms = $5, agent_features = $7 WHERE id = $6 RETURNING epoch",
         )
         .bind(said.uid)
         .bind(said.kubernetes_version)
@@ -216,6 +217,7 @@ impl Tx {
         .bind(json(said.nodes)?)
         .bind(now_ms())
         .bind(cluster)
+        .bind(json(said.agent_features)?)
         .fetch_one(self.connection())
         .await?;
         self.cluster_changed(cluster).await?;

@@ -17,3 +17,4 @@ mod server;
 mod sessions;
 mod shop;
 mod states;
+mod upgrades;

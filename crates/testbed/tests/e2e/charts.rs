@@ -59,7 +59,7 @@ const EVERYTHING: &[&str] = &[
     "--set=rbac.namespaces={shop,bank}",
     "--set-json=rbac.extraRules=[{\"apiGroups\":[\"certificates.k8s.io\"],\"resources\":[\"certificatesigningrequests/approval\"],\"verbs\":[\"update\"]}]",
     "--set=hostNetwork=true,kubernetesService.host=127.0.0.1,kubernetesService.port=6443",
-    "--set=proxy.https=http://proxy.example.com:3128,proxy.no=example.org",
+    "--set=proxy.https=http://proxy.example.com:3128,proxy.noProxy=example.org",
     "--set-string=ca.bundle=-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
     "--set=config.existingSecret=mine,config.existingSecretKey=word,config.token=",
     "--set=image.repository=registry.example.com/c7n-agent",

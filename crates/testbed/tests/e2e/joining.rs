@@ -397,3 +397,65 @@ async fn a_token_that_expired_says_so_in_the_pod_and_on_the_platform() -> Result
     .await?;
     joined.leave().await
 }
+
+#[tokio::test]
+async fn the_agent_upgrades_itself_and_takes_the_old_version_back_if_the_new_does_not_report() -> Result<()> {
+    let Some((repository, tag)) = image() else {
+        eprintln!("NOT RUN: joining for real needs a real node (C7N_TEST_AGENT_IMAGE is not set)");
+        return Ok(());
+    };
+    let joined = Joined::start("upgrade", &repository, &tag).await?;
+    joined.running().await?;
+    joined.ready_pods(2).await?;
+    let project = joined.stand.project.clone();
+    let upgrade = async |image: &str, timeout: &str| {
+        let arguments = [
+            "cluster",
+            "upgrade-agent",
+            "-p",
+            &project,
+            "east",
+            "--image",
+            image,
+            "--timeout",
+            timeout,
+        ];
+        joined.stand.cli.output(&arguments).await
+    };
+    let images = async || -> Result<Vec<String>> {
+        let pods = joined.ready_pods(2).await?;
+        let image = |pod: &Value| {
+            pod["spec"]["containers"][0]["image"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Ok(pods.iter().map(image).collect())
+    };
+
+    // The same image under a second tag: it runs, and the new leader says so.
+    let next = format!("{repository}:{tag}-next");
+    let begun = Instant::now();
+    let done = upgrade(&next, "120").await?;
+    if !done.status.success() {
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        return Err(joined.explain(anyhow::anyhow!(said)).await);
+    }
+    eprintln!("upgraded in {:.1} s", begun.elapsed().as_secs_f32());
+    ensure!(images().await? == [next.clone(), next.clone()]);
+
+    // One that cannot start: the one before it is back, with the reason.
+    let nothing = format!("{repository}:nobody-made-this");
+    let begun = Instant::now();
+    let failed = upgrade(&nothing, "15").await?;
+    eprintln!("back after {:.1} s", begun.elapsed().as_secs_f32());
+    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+    ensure!(failed.status.code() == Some(1), "{said}");
+    ensure!(
+        said.contains(&nothing) && said.contains(&next) && said.contains("Image"),
+        "{said}"
+    );
+    ensure!(images().await? == [next.clone(), next.clone()]);
+    joined.running().await?;
+    joined.leave().await
+}

@@ -401,6 +401,7 @@ mod tests {
             message: message.map(str::to_owned),
             kubernetes_version: None,
             agent_version: None,
+            agent_support: None,
             nodes: Vec::new(),
             created_ms: 0,
             last_seen_ms: None,
