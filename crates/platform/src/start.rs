@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::first_run::{self, FirstRun, FirstRunError};
 use crate::access::git::GitAccess;
 use crate::access::passwords::Passwords;
+use crate::agent_chart;
 use crate::api::{self, Api};
 use crate::config::{Config, ssh_host};
 use crate::fleet::Fleet;
@@ -47,6 +48,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     FirstRun(#[from] FirstRunError),
+    #[error("the agent's chart cannot be packed ({0}); this is a defect of the build, please report it")]
+    AgentChart(#[from] c7n_pack::chart::ChartError),
 }
 
 /// A platform that runs until [`Platform::stop`].
@@ -75,6 +78,7 @@ impl Platform {
             store.clone(),
             repositories.clone(),
             instances,
+            credential_age(config),
             tasks.clone(),
             shutdown.clone(),
         )
@@ -108,9 +112,10 @@ impl Platform {
         let ssh_addr = ssh.local_addr();
         store.announce(addresses(config, http_addr, &ssh));
 
-        let api = Api::new(store.clone(), data, wake, tasks.clone(), shutdown.clone()).await?;
+        let api = Api::new(store.clone(), config, wake, tasks.clone(), shutdown.clone()).await?;
         let router = api::router(api)
             .merge(fleet.router())
+            .merge(agent_chart::router()?)
             .merge(Router::new().nest("/git", http_router(Arc::clone(&git_host))));
         let keep = |first_run: &FirstRun| match &config.first_run_file {
             Some(path) => write_first_run(path, first_run, &store.addresses()),
@@ -239,6 +244,11 @@ fn lock(folder: &Path) -> Result<File, StartError> {
         Err(TryLockError::WouldBlock) => Err(StartError::InUse(folder.to_owned())),
         Err(TryLockError::Error(source)) => Err(fail(source)),
     }
+}
+
+/// How old a credential of an agent may become before it is replaced.
+fn credential_age(config: &Config) -> Duration {
+    Duration::from_secs(u64::from(config.credential_days) * 24 * 60 * 60)
 }
 
 fn addresses(config: &Config, http: SocketAddr, ssh: &SshHost) -> Addresses {

@@ -81,6 +81,9 @@ pub fn one_of_each() -> Vec<Say> {
             objects: vec![ObjectKey::default()],
             ..ObjectRequest::default()
         }),
+        Say::Credential(NewCredential {
+            credential: "c".into(),
+        }),
     ]
 }
 

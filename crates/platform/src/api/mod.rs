@@ -21,7 +21,6 @@ mod openapi;
 mod projects;
 mod users;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +36,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::access::login_limit::LoginLimit;
 use crate::access::passwords::Passwords;
+use crate::config::{Config, Image};
 use crate::repositories::Repositories;
 use crate::store::Store;
 
@@ -69,6 +69,7 @@ struct Inner {
     passwords: Passwords,
     login_limit: LoginLimit,
     installation_id: String,
+    agent_image: Option<Image>,
     wake: Arc<dyn Wake>,
     streams: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -78,17 +79,18 @@ struct Inner {
 impl Api {
     pub async fn new(
         store: Store,
-        data: &Path,
+        config: &Config,
         wake: Arc<dyn Wake>,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, crate::store::StoreError> {
         let inner = Inner {
             installation_id: store.installation_id().await?,
-            repositories: Repositories::new(data),
+            repositories: Repositories::new(&config.data_dir),
             store,
             passwords: Passwords::default(),
             login_limit: LoginLimit::default(),
+            agent_image: config.agent_image.clone(),
             wake,
             streams: Arc::new(Semaphore::new(STREAMS)),
             tasks,

@@ -13,6 +13,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../../migrations/sqlite/0001_start.sql"),
     ),
     (
+        "0003_agents",
+        include_str!("../../migrations/sqlite/0003_agents.sql"),
+    ),
+    (
         "0004_instances",
         include_str!("../../migrations/sqlite/0004_instances.sql"),
     ),

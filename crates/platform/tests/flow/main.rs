@@ -18,3 +18,4 @@ mod server;
 mod sessions;
 mod shop;
 mod states;
+mod upgrades;

@@ -5,12 +5,16 @@
 mod bad_input;
 mod big_messages;
 mod causes;
+mod charts;
 mod command_line;
 mod commands;
 mod crashes;
 mod deletions;
 mod drift;
 mod every_kind;
+mod images;
+mod joining;
+mod leading;
 mod loops;
 mod stand;
 mod strangers;
