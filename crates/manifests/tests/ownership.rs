@@ -145,15 +145,17 @@ fn only_our_own_apply_to_the_object_itself_counts() {
 fn taken(pointer: &str, manager: Option<&str>) -> Value {
     let mut ours = fields();
     let mut theirs = json!({});
-    let (parent, key) = pointer.rsplit_once('/').unwrap();
-    let unescaped = key.replace("~1", "/");
-    let value = ours
-        .pointer_mut(parent)
-        .unwrap()
-        .as_object_mut()
-        .unwrap()
-        .remove(&unescaped)
-        .unwrap();
+    let value = ours.pointer(pointer).unwrap().clone();
+    // What is left empty goes too.
+    let mut gone = pointer;
+    while let Some((parent, key)) = gone.rsplit_once('/') {
+        let map = ours.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        map.remove(key);
+        if !map.is_empty() {
+            break;
+        }
+        gone = parent;
+    }
     let mut place = &mut theirs;
     for step in pointer.split('/').skip(1) {
         place = &mut place[step];
@@ -183,8 +185,8 @@ fn drift_is_told_field_by_field_with_who_did_it() {
         (format!("{web}/f:image"), format!("{container}.image")),
         (format!("{web}/f:args"), format!("{container}.args")),
         (
-            format!("{web}/f:env/k:{{\"name\":\"A\"}}"),
-            format!("{container}.env[name=\"A\"]"),
+            format!("{web}/f:ports/k:{{\"containerPort\":53,\"protocol\":\"UDP\"}}"),
+            format!("{container}.ports[1]"),
         ),
         (
             format!("{web}/f:resources/f:limits/f:cpu"),
