@@ -11,6 +11,7 @@ mod audit;
 mod clusters;
 mod commands;
 mod deliveries;
+mod drifts;
 mod environments;
 mod errors;
 mod events;
