@@ -42,6 +42,8 @@ pub struct Keeper {
     election: Election,
     fence: Fence,
     standing: watch::Sender<Standing>,
+    /// Since when this copy holds it.
+    acquired: Option<MicroTime>,
 }
 
 enum Outcome {
@@ -62,6 +64,7 @@ impl Keeper {
             standing: watch::Sender::new(Standing::Unknown {
                 trouble: "the Lease was not looked at yet".into(),
             }),
+            acquired: None,
         }
     }
 
@@ -154,6 +157,9 @@ impl Keeper {
     }
 
     async fn write(&mut self, write: &Write) -> Result<Outcome, Trouble> {
+        if !self.is_leading() {
+            self.acquired = Some(MicroTime(Timestamp::now()));
+        }
         let lease = self.lease(&self.me, write, self.terms.duration);
         let began = self.fence.now();
         let params = PostParams::default();
@@ -201,7 +207,7 @@ impl Keeper {
                 holder_identity: Some(holder.to_owned()),
                 lease_duration_seconds: Some(i32::try_from(duration.as_secs()).unwrap_or(i32::MAX).max(1)),
                 lease_transitions: Some(write.transitions),
-                acquire_time: (write.over.is_none()).then(|| now.clone()),
+                acquire_time: self.acquired.clone(),
                 renew_time: Some(now),
                 ..LeaseSpec::default()
             }),

@@ -13,7 +13,7 @@ use crate::messages::Item;
 /// At least what an element of any list inside an item takes; held to by a test.
 pub(super) const ELEMENT: usize = 224;
 /// Sorts of items that are decoded at all; what else comes is passed over and takes nothing.
-const KNOWN: [RangeInclusive<u32>; 3] = [1..=8, 20..=20, 22..=25];
+const KNOWN: [RangeInclusive<u32>; 4] = [1..=8, 20..=20, 22..=25, 30..=30];
 /// Lists that lie one level deeper: field of the item, field of what it holds, field of the list in that. Of a
 /// `DeliveryReport` the objects of `HeldPrune`, and the drifted fields of an `ObjectResult`.
 const DEEPER: [(u32, u32, u32); 2] = [(3, 9, 3), (3, 7, 7)];

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 
@@ -168,10 +169,12 @@ fn stripped(program: &Path) -> Result<Vec<u8>> {
     let Some(strip) = find("strip") else {
         return read(program);
     };
+    // Two images may be made at once.
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let target = std::env::temp_dir().join(format!(
         "c7n-strip-{}-{}",
         std::process::id(),
-        program.file_name().unwrap_or_default().to_string_lossy()
+        NUMBER.fetch_add(1, Ordering::Relaxed)
     ));
     let status = Command::new(strip)
         .arg("--strip-all")
