@@ -515,16 +515,39 @@ fn helm_releases() {
         {"type": "Drifted", "status": "True", "reason": "Changed", "message": "Service/web was deleted"},
     ]);
     check(&[
-        (release(Value::Null), Progressing, "not yet seen by its controller"),
         (
-            with("Upgrading", condition("Reconciling", "True", "Upgrading", "to web-2.0.0")),
+            release(Value::Null),
+            Progressing,
+            "not yet seen by its controller",
+        ),
+        (
+            with(
+                "Upgrading",
+                condition("Reconciling", "True", "Upgrading", "to web-2.0.0"),
+            ),
             Progressing,
             "Upgrading: to web-2.0.0",
         ),
-        (with("Deployed", condition("Ready", "True", "Deployed", "")), Healthy, ""),
-        (with("Stopped", condition("Ready", "True", "Stopped", "")), Suspended, "stopped"),
-        (with("Failed", failed), Degraded, "UpgradeFailed: hook migrate failed"),
-        (with("Deployed", drifted), Healthy, "Changed: Service/web was deleted"),
+        (
+            with("Deployed", condition("Ready", "True", "Deployed", "")),
+            Healthy,
+            "",
+        ),
+        (
+            with("Stopped", condition("Ready", "True", "Stopped", "")),
+            Suspended,
+            "stopped",
+        ),
+        (
+            with("Failed", failed),
+            Degraded,
+            "UpgradeFailed: hook migrate failed",
+        ),
+        (
+            with("Deployed", drifted),
+            Healthy,
+            "Changed: Service/web was deleted",
+        ),
     ]);
 }
 

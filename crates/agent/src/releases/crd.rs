@@ -212,7 +212,8 @@ mod tests {
         }
         let found = std::fs::read_to_string(&file).unwrap_or_default();
         assert_eq!(found, wanted, "write it anew with C7N_WRITE=1");
-        let read = c7n_manifests::yaml_to_json("crd", found.as_bytes(), &c7n_manifests::Limits::default()).unwrap();
+        let read =
+            c7n_manifests::yaml_to_json("crd", found.as_bytes(), &c7n_manifests::Limits::default()).unwrap();
         assert_eq!(read, [definition()], "the file says what the code says");
     }
 
@@ -223,7 +224,12 @@ mod tests {
         for (name, field) in spec["properties"].as_object().unwrap() {
             assert!(field["description"].is_string(), "{name}");
         }
-        let required: Vec<&str> = spec["required"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+        let required: Vec<&str> = spec["required"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it.as_str().unwrap())
+            .collect();
         assert_eq!(required, ["chartName", "chartVersion", "repoUrl"]);
     }
 }

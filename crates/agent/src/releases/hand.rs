@@ -1,7 +1,7 @@
 //! What the controller works with, and its calls to the API server.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use c7n_helm::{HelmEngine, ReleaseId};
@@ -21,6 +21,7 @@ use super::source::{ChartSource, Credentials};
 use super::status::Status;
 use super::table::{Table, history_in};
 use crate::cluster::{ClusterError, Discovery, deadline};
+use crate::delivery::TakenBack;
 use crate::environments::Directory;
 
 pub struct Hand {
@@ -35,6 +36,8 @@ pub struct Hand {
     /// For keyrings and what else an operation needs on disk.
     pub folder: PathBuf,
     pub began: Instant,
+    /// How often objects were put back of late.
+    pub taken_back: Mutex<TakenBack>,
 }
 
 /// A Secret that the object names is not as it must be.
@@ -52,6 +55,10 @@ impl Hand {
     /// Since the controller began.
     pub fn now(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    pub fn taken_back(&self) -> MutexGuard<'_, TakenBack> {
+        self.taken_back.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn objects(&self, namespace: &str) -> Api<DynamicObject> {

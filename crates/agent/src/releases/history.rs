@@ -25,10 +25,7 @@ pub struct Revision {
 impl Revision {
     /// Was deployed once, and so can be rolled back to.
     pub fn was_good(&self) -> bool {
-        matches!(
-            self.status,
-            ReleaseStatus::Deployed | ReleaseStatus::Superseded
-        )
+        matches!(self.status, ReleaseStatus::Deployed | ReleaseStatus::Superseded)
     }
 }
 

@@ -41,10 +41,6 @@ impl Memory {
         (now < failed.until).then_some(failed.until)
     }
 
-    pub fn has_failed(&self, digest: &SpecDigest) -> bool {
-        self.failed.as_ref().is_some_and(|failed| failed.digest == *digest)
-    }
-
     pub fn uninstall_waits(&self, now: Duration) -> Option<Duration> {
         self.uninstall
             .map(|(_, until)| until)
@@ -82,6 +78,11 @@ impl Memory {
     /// A person says: now.
     pub fn order_retry(&mut self) {
         self.retry = true;
+    }
+
+    /// There was nothing to try.
+    pub fn retry_spent(&mut self) {
+        self.retry = false;
     }
 
     pub fn is_retry_ordered(&self) -> bool {
@@ -135,7 +136,11 @@ mod tests {
         assert_eq!(memory.waits(&one, NOW + PASSING.1), None, "it ends");
 
         memory.failed(&other, NOW, Prospect::Passing, u64::MAX);
-        assert_eq!(memory.waits(&other, NOW).unwrap() - NOW, PASSING.0, "counted anew");
+        assert_eq!(
+            memory.waits(&other, NOW).unwrap() - NOW,
+            PASSING.0,
+            "counted anew"
+        );
     }
 
     #[test]

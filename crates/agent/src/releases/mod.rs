@@ -8,9 +8,20 @@
 //! - `spec`, `status`, `history`, `memory`: what is wanted, told, stored and remembered (pure)
 //! - `plan`: what is next for one release (pure)
 
+mod controller;
 pub mod crd;
+mod drift;
+mod eyes;
+mod hand;
 mod history;
+mod manifest;
 mod memory;
 mod plan;
+mod release;
+mod sizes;
+mod source;
 mod spec;
 mod status;
+mod table;
+mod watch;
+mod work;

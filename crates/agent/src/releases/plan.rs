@@ -117,9 +117,7 @@ fn unwanted(view: View<'_>) -> Step {
     if view.finalizer == Finalizer::Absent {
         return Step::Nothing;
     }
-    let on_delete = view
-        .wish
-        .map_or(OnDelete::ForgetHistory, |wish| wish.on_delete);
+    let on_delete = view.wish.map_or(OnDelete::ForgetHistory, |wish| wish.on_delete);
     let Some(last) = newest(view.history) else {
         return Step::RemoveFinalizer;
     };

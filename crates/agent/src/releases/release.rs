@@ -45,7 +45,11 @@ impl Release {
                 .deletion_timestamp
                 .as_ref()
                 .map(|since| since.0.as_millisecond()),
-            finalizer: if ours { Finalizer::Present } else { Finalizer::Absent },
+            finalizer: if ours {
+                Finalizer::Present
+            } else {
+                Finalizer::Absent
+            },
             commit: commit.unwrap_or_default(),
             wish: Wish::read(object.data.get("spec").unwrap_or(&Value::Null)),
             status: Status::read(object.data.get("status").unwrap_or(&Value::Null)),

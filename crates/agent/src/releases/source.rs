@@ -26,7 +26,10 @@ pub enum Signature {
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
     None,
-    Basic { username: String, password: String },
+    Basic {
+        username: String,
+        password: String,
+    },
     Bearer(String),
     /// Content of a `.dockerconfigjson`.
     Docker(Vec<u8>),

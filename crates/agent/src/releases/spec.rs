@@ -193,7 +193,8 @@ mod tests {
     use super::*;
 
     fn spec(more: Value) -> Value {
-        let mut spec = json!({ "chartName": "web", "chartVersion": "1.2.0", "repoUrl": "https://charts.example.com" });
+        let mut spec =
+            json!({ "chartName": "web", "chartVersion": "1.2.0", "repoUrl": "https://charts.example.com" });
         spec.as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
@@ -253,7 +254,10 @@ mod tests {
 
     #[test]
     fn deadlines_are_kept_within_reason() {
-        assert_eq!(read(json!({ "timeoutSeconds": 0 })).timeout, Duration::from_secs(1));
+        assert_eq!(
+            read(json!({ "timeoutSeconds": 0 })).timeout,
+            Duration::from_secs(1)
+        );
         assert_eq!(
             read(json!({ "timeoutSeconds": 999_999_999_u64 })).timeout,
             Duration::from_secs(LONGEST_TIMEOUT)

@@ -120,14 +120,24 @@ pub struct Recorded {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report<'a> {
     /// Something begins.
-    Working { phase: Phase, words: &'a str },
+    Working {
+        phase: Phase,
+        words: &'a str,
+    },
     /// The revision is there.
-    Released { deployed: Deployed<'a> },
+    Released {
+        deployed: Deployed<'a>,
+    },
     Running,
     Stopped,
-    Failed { reason: &'a str, words: &'a str },
+    Failed {
+        reason: &'a str,
+        words: &'a str,
+    },
     /// Waits for something that is none of its own.
-    Waiting { words: &'a str },
+    Waiting {
+        words: &'a str,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +160,9 @@ impl Status {
 
     pub fn recorded(&self, generation: i64) -> Recorded {
         let cancelled = self.observed_generation == Some(generation)
-            && self.condition("Ready").is_some_and(|ready| ready.reason == CANCELLED);
+            && self
+                .condition("Ready")
+                .is_some_and(|ready| ready.reason == CANCELLED);
         Recorded {
             phase: self.phase,
             revision: self.revision,
@@ -170,7 +182,15 @@ impl Status {
         let news = self.observed_generation != Some(generation);
         self.observed_generation = Some(generation);
         let mut set = |kind: &str, status: &str, reason: &str, message: &str| {
-            set(&mut self.conditions, kind, status, reason, message, generation, now);
+            set(
+                &mut self.conditions,
+                kind,
+                status,
+                reason,
+                message,
+                generation,
+                now,
+            );
         };
         match report {
             Report::Working { phase, words } => {
@@ -201,15 +221,21 @@ impl Status {
                 self.settle(Phase::Deployed);
             }
             Report::Stopped => {
-                set("Ready", "True", "Stopped", "the release is stopped, as it is wanted");
+                set(
+                    "Ready",
+                    "True",
+                    "Stopped",
+                    "the release is stopped, as it is wanted",
+                );
                 self.settle(Phase::Stopped);
             }
             Report::Failed { reason, words } => {
                 let words = cut(words, LONGEST_TEXT);
                 set("Ready", "False", reason, &words);
                 set("Stalled", "True", reason, &words);
-                if self.observed_digest.is_none() || *reason != "Size" {
-                    set_released(&mut self.conditions, reason, &words, generation, now);
+                // Sizes are no part of a revision.
+                if !matches!(*reason, "StopFailed" | "StartFailed") {
+                    set("Released", "False", reason, &words);
                 }
                 self.phase = Some(Phase::Failed);
                 self.last_error = Some(words);
@@ -293,10 +319,6 @@ impl Hook {
             log: tail(&run.log, LONGEST_LOG),
         }
     }
-}
-
-fn set_released(conditions: &mut Vec<Condition>, reason: &str, words: &str, generation: i64, now: &str) {
-    set(conditions, "Released", "False", reason, words, generation, now);
 }
 
 /// The time of transition is that of the last change of `status`, as `metav1.Condition` asks.

@@ -276,7 +276,10 @@ mod tests {
         let table = Table::default();
         table.object_seen(&object("web"));
         table.objects_listed(&Reach::Cluster, &HashSet::from([web()]));
-        assert!(table.known(&web()).is_none(), "an install would follow from a list that is not there yet");
+        assert!(
+            table.known(&web()).is_none(),
+            "an install would follow from a list that is not there yet"
+        );
 
         table.take_due();
         table.secret_seen(&secret("web", 1));
@@ -295,7 +298,10 @@ mod tests {
         table.secret_seen(&secret("web", 2));
 
         table.secrets_listed(&Reach::Cluster, &HashSet::from([(web(), 2)]));
-        assert_eq!(table.known(&web()).unwrap().history.keys().collect::<Vec<_>>(), [&2]);
+        assert_eq!(
+            table.known(&web()).unwrap().history.keys().collect::<Vec<_>>(),
+            [&2]
+        );
         table.objects_listed(&Reach::Cluster, &HashSet::new());
         assert!(table.known(&web()).unwrap().release.is_none());
         assert_eq!(table.take_due(), HashSet::from([web()]));

@@ -62,7 +62,11 @@ impl Watches {
     async fn until_defined(&self) {
         let mut kinds = self.discovery.changes();
         let name = KindName::new(crd::GROUP, crd::KIND);
-        while kinds.borrow_and_update().in_version(&name, crd::VERSION).is_none() {
+        while kinds
+            .borrow_and_update()
+            .in_version(&name, crd::VERSION)
+            .is_none()
+        {
             if kinds.changed().await.is_err() {
                 return;
             }

@@ -2,8 +2,10 @@
 
 mod deploy;
 mod leave;
+mod mend;
+mod size;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use c7n_helm::{EngineError, ReleaseId};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +29,22 @@ pub struct Stops {
     pub person: CancellationToken,
     /// Any of these, or something newer is wanted.
     pub any: CancellationToken,
+}
+
+/// What a task works for, as soon as it knows.
+#[derive(Clone, Default)]
+pub struct Aim(Arc<OnceLock<Aimed>>);
+
+pub struct Aimed {
+    pub generation: i64,
+    pub digest: Option<c7n_helm::SpecDigest>,
+    pub leaving: bool,
+}
+
+impl Aim {
+    pub fn get(&self) -> Option<&Aimed> {
+        self.0.get()
+    }
 }
 
 /// What became of a step.
@@ -93,8 +111,8 @@ impl Question<'_> {
 }
 
 /// Looks anew and does what is next.
-pub async fn step(hand: Arc<Hand>, id: ReleaseId, memory: Memory, stops: Stops) -> Verdict {
-    match attempt(hand, &id, &memory, stops).await {
+pub async fn step(hand: Arc<Hand>, id: ReleaseId, memory: Memory, stops: Stops, aim: Aim) -> Verdict {
+    match attempt(hand, &id, &memory, stops, &aim).await {
         Ok(verdict) => verdict,
         Err(error) => {
             tracing::warn!(release = %id, %error, "a release could not be looked after; it is tried again");
@@ -108,6 +126,7 @@ async fn attempt(
     id: &ReleaseId,
     memory: &Memory,
     stops: Stops,
+    aim: &Aim,
 ) -> Result<Verdict, ClusterError> {
     let Some(resident) = hand.directory.resident(&id.namespace) else {
         return Ok(Verdict::Rests);
@@ -115,6 +134,13 @@ async fn attempt(
     let Some(release) = hand.release(id).await? else {
         return Ok(Verdict::Rests);
     };
+    let aimed = Aimed {
+        generation: release.generation,
+        digest: release.wish.as_ref().ok().map(|wish| wish.digest.clone()),
+        leaving: release.deleting_since_ms.is_some(),
+    };
+    // Set once per task.
+    let _ = aim.0.set(aimed);
     let history = hand.history(id).await?;
     let given_up = leave::is_given_up(&hand, &release, &resident).await?;
     let recorded = release.status.recorded(release.generation);
@@ -166,7 +192,22 @@ impl Job {
             }
             Step::Wait {
                 why: Pause::Failed, ..
-            } => Ok(Verdict::Rests),
+            } => {
+                // The object changed in what makes no revision: it is still the same that failed.
+                if self.status.observed_generation != Some(self.release.generation)
+                    && let (Some(words), Some(ready)) = (
+                        self.status.last_error.clone(),
+                        self.status.condition("Ready").cloned(),
+                    )
+                {
+                    self.report(&Report::Failed {
+                        reason: &ready.reason,
+                        words: &words,
+                    });
+                    self.flush().await?;
+                }
+                Ok(Verdict::Rests)
+            }
             Step::Held(hold) => self.hold(hold).await,
             step => {
                 let Ok(wish) = self.release.wish.clone() else {
@@ -178,6 +219,9 @@ impl Job {
     }
 
     async fn wanted(mut self, step: Step, wish: &Wish) -> Result<Verdict, ClusterError> {
+        if matches!(step, Step::Settled | Step::Stop | Step::Start | Step::CheckDrift) {
+            self.note_revision(wish);
+        }
         match step {
             Step::Settled => {
                 self.settle(wish);
@@ -235,23 +279,28 @@ impl Job {
         Ok(Verdict::Rests)
     }
 
+    /// The plan has found that the newest revision is ours and as it is wanted. It is not in the status if the agent was
+    /// killed after Helm had ended.
+    fn note_revision(&mut self, wish: &Wish) {
+        let last = self.history.values().next_back().map(|it| it.number);
+        let Some(revision) = last.filter(|number| self.status.revision != Some(*number)) else {
+            return;
+        };
+        let (chart, commit) = (wish.chart(), self.release.commit.clone());
+        self.report(&Report::Released {
+            deployed: Deployed {
+                revision,
+                chart: &chart,
+                chart_digest: None,
+                digest: &wish.digest,
+                commit: &commit,
+                words: "deployed",
+            },
+        });
+    }
+
     /// What the status says when all is as it is wanted.
     fn settle(&mut self, wish: &Wish) {
-        let last = self.history.values().next_back().map(|it| it.number);
-        if let Some(revision) = last.filter(|number| self.status.revision != Some(*number)) {
-            // Killed after Helm had ended and before this was written.
-            let (chart, commit) = (wish.chart(), self.release.commit.clone());
-            self.report(&Report::Released {
-                deployed: Deployed {
-                    revision,
-                    chart: &chart,
-                    chart_digest: None,
-                    digest: &wish.digest,
-                    commit: &commit,
-                    words: "deployed",
-                },
-            });
-        }
         self.report(&match wish.running {
             Running::Started => Report::Running,
             Running::Stopped => Report::Stopped,

@@ -11,7 +11,8 @@ use ReleaseStatus::{
 };
 
 fn wish(version: &str, more: serde_json::Value) -> Wish {
-    let mut spec = json!({ "chartName": "web", "chartVersion": version, "repoUrl": "https://charts.example.com" });
+    let mut spec =
+        json!({ "chartName": "web", "chartVersion": version, "repoUrl": "https://charts.example.com" });
     spec.as_object_mut()
         .unwrap()
         .extend(more.as_object().unwrap().clone());
@@ -103,8 +104,16 @@ fn what_is_wanted_follows_from_what_there_is() {
     let rows: &[Row<'_>] = &[
         ("nothing there", &[], Step::Install),
         ("as wanted", &[(Deployed, Some("2"))], Step::Settled),
-        ("another is wanted", &[(Deployed, Some("1"))], Step::Upgrade(Cause::Changed)),
-        ("made by plain helm", &[(Deployed, None)], Step::Upgrade(Cause::Adoption)),
+        (
+            "another is wanted",
+            &[(Deployed, Some("1"))],
+            Step::Upgrade(Cause::Changed),
+        ),
+        (
+            "made by plain helm",
+            &[(Deployed, None)],
+            Step::Upgrade(Cause::Adoption),
+        ),
         (
             "an earlier one is wanted again",
             &[(Superseded, Some("2")), (Deployed, Some("1"))],
@@ -123,10 +132,18 @@ fn what_is_wanted_follows_from_what_there_is() {
         ),
         (
             "it failed and the standing one is wanted again",
-            &[(Superseded, Some("2")), (Deployed, Some("2")), (Failed, Some("3"))],
+            &[
+                (Superseded, Some("2")),
+                (Deployed, Some("2")),
+                (Failed, Some("3")),
+            ],
             back(2),
         ),
-        ("uninstalled with its history", &[(Uninstalled, Some("2"))], Step::Install),
+        (
+            "uninstalled with its history",
+            &[(Uninstalled, Some("2"))],
+            Step::Install,
+        ),
     ];
     for (name, revisions, step) in rows {
         assert_eq!(Case::new("2", revisions).next(), *step, "{name}");
@@ -173,8 +190,12 @@ fn what_a_killed_process_left_pending_is_recovered_and_others_are_left_their_tim
 fn what_has_failed_waits_and_a_changed_wish_does_not() {
     let revisions: &[_] = &[(Deployed, Some("1")), (Failed, Some("2"))];
     let mut case = Case::new("2", revisions);
-    case.memory
-        .failed(&digest("2"), NOW, super::super::memory::Prospect::Lasting, u64::MAX);
+    case.memory.failed(
+        &digest("2"),
+        NOW,
+        super::super::memory::Prospect::Lasting,
+        u64::MAX,
+    );
     assert_eq!(
         case.next(),
         Step::Wait {
@@ -186,15 +207,22 @@ fn what_has_failed_waits_and_a_changed_wish_does_not() {
     assert_eq!(case.next(), Step::Upgrade(Cause::Again), "a person says: now");
 
     let mut changed = Case::new("3", revisions);
-    changed
-        .memory
-        .failed(&digest("2"), NOW, super::super::memory::Prospect::Lasting, u64::MAX);
+    changed.memory.failed(
+        &digest("2"),
+        NOW,
+        super::super::memory::Prospect::Lasting,
+        u64::MAX,
+    );
     assert_eq!(changed.next(), Step::Upgrade(Cause::Changed));
 }
 
 #[test]
 fn what_was_rolled_back_after_a_failure_is_not_tried_for_ever() {
-    let revisions: &[_] = &[(Superseded, Some("1")), (Failed, Some("2")), (Deployed, Some("1"))];
+    let revisions: &[_] = &[
+        (Superseded, Some("1")),
+        (Failed, Some("2")),
+        (Deployed, Some("1")),
+    ];
     let held = Case::new("2", revisions).asking("2", json!({ "onFailure": "RollBack" }));
     assert_eq!(held.next(), Step::Held(Hold::RolledBack { to: 3 }));
 
@@ -242,7 +270,9 @@ fn a_revision_made_by_hand_is_put_back_or_only_told() {
 fn stop_and_start_are_finished_after_a_kill() {
     let stopped = json!({ "stopped": true });
     let case = |more: &serde_json::Value, phase, sized| {
-        let mut case = Case::new("1", &[(Deployed, Some("1"))]).asking("1", more.clone()).in_phase(phase);
+        let mut case = Case::new("1", &[(Deployed, Some("1"))])
+            .asking("1", more.clone())
+            .in_phase(phase);
         case.recorded.stopped = sized;
         case.next()
     };
@@ -261,9 +291,15 @@ fn drift_is_looked_at_when_something_was_seen_to_change() {
     let mut case = Case::new("1", &[(Deployed, Some("1"))]);
     case.memory.suspect_drift();
     assert_eq!(case.next(), Step::CheckDrift);
-    let mut stopped = case.asking("1", json!({ "stopped": true })).in_phase(Phase::Stopped);
+    let mut stopped = case
+        .asking("1", json!({ "stopped": true }))
+        .in_phase(Phase::Stopped);
     stopped.recorded.stopped = true;
-    assert_eq!(stopped.next(), Step::Stop, "what was started by hand is stopped again");
+    assert_eq!(
+        stopped.next(),
+        Step::Stop,
+        "what was started by hand is stopped again"
+    );
 }
 
 #[test]
@@ -271,14 +307,26 @@ fn a_deleted_object_goes_when_its_release_has_gone() {
     type Row<'a> = (&'a [(ReleaseStatus, Option<&'a str>)], serde_json::Value, Step);
     let rows: &[Row<'_>] = &[
         (&[], json!({}), Step::RemoveFinalizer),
-        (&[(Deployed, Some("1"))], json!({}), Step::Uninstall(OnDelete::ForgetHistory)),
-        (&[(Failed, Some("1"))], json!({}), Step::Uninstall(OnDelete::ForgetHistory)),
+        (
+            &[(Deployed, Some("1"))],
+            json!({}),
+            Step::Uninstall(OnDelete::ForgetHistory),
+        ),
+        (
+            &[(Failed, Some("1"))],
+            json!({}),
+            Step::Uninstall(OnDelete::ForgetHistory),
+        ),
         (
             &[(Deployed, Some("1"))],
             json!({ "keepHistory": true }),
             Step::Uninstall(OnDelete::KeepHistory),
         ),
-        (&[(Uninstalled, Some("1"))], json!({ "keepHistory": true }), Step::RemoveFinalizer),
+        (
+            &[(Uninstalled, Some("1"))],
+            json!({ "keepHistory": true }),
+            Step::RemoveFinalizer,
+        ),
         (&[(Uninstalling, Some("1"))], json!({}), Step::Recover),
     ];
     for (revisions, more, step) in rows {
@@ -394,6 +442,10 @@ impl Played {
 
     fn carry_out(&mut self, step: &Step, luck: Luck) {
         let wanted = self.case.wish.digest.clone();
+        if matches!(step, Step::Settled | Step::Stop | Step::Start | Step::CheckDrift) {
+            self.case.recorded.revision = self.case.history.keys().next_back().copied();
+            self.case.recorded.digest = Some(wanted.clone());
+        }
         match step {
             Step::AddFinalizer => self.case.finalizer = Finalizer::Present,
             Step::RemoveFinalizer => self.case.finalizer = Finalizer::Absent,
@@ -438,13 +490,11 @@ impl Played {
                 assert!(*until > self.now, "a wait that is over");
                 self.now = *until;
             }
-            // What the shell would have written down by now.
             Step::Settled => {
-                let (number, revision) = self.case.history.iter().next_back().unwrap();
-                let (number, digest) = (*number, revision.digest.clone().unwrap());
-                if self.case.recorded.revision != Some(number) {
-                    self.deployed(number, digest);
-                }
+                self.case.recorded.phase = Some(match self.case.wish.running {
+                    Running::Started => Phase::Deployed,
+                    Running::Stopped => Phase::Stopped,
+                });
             }
             Step::Held(_) | Step::Nothing => {}
         }

@@ -34,10 +34,17 @@ fn judged(status: &Status, generation: i64) -> HealthStatus {
 fn each_stage_is_judged_as_a_person_would() {
     let digest = SpecDigest::of("1");
     let mut status = Status::default();
-    assert_eq!(judged(&status, 1), HealthStatus::Progressing, "nobody has seen it");
+    assert_eq!(
+        judged(&status, 1),
+        HealthStatus::Progressing,
+        "nobody has seen it"
+    );
 
     status.report(
-        &Report::Working { phase: Phase::Installing, words: "installing web-1.0.0" },
+        &Report::Working {
+            phase: Phase::Installing,
+            words: "installing web-1.0.0",
+        },
         1,
         NOW,
     );
@@ -46,15 +53,33 @@ fn each_stage_is_judged_as_a_person_would() {
     status.report(&released(&digest), 1, NOW);
     status.report(&Report::Running, 1, NOW);
     assert_eq!(judged(&status, 1), HealthStatus::Healthy);
-    assert_eq!(judged(&status, 2), HealthStatus::Progressing, "the new wish is not seen yet");
+    assert_eq!(
+        judged(&status, 2),
+        HealthStatus::Progressing,
+        "the new wish is not seen yet"
+    );
 
-    status.report(&Report::Failed { reason: "UpgradeFailed", words: "hook migrate failed" }, 2, NOW);
+    status.report(
+        &Report::Failed {
+            reason: "UpgradeFailed",
+            words: "hook migrate failed",
+        },
+        2,
+        NOW,
+    );
     assert_eq!(judged(&status, 2), HealthStatus::Degraded);
     assert_eq!(status.last_error.as_deref(), Some("hook migrate failed"));
     assert_eq!(status.revision, Some(3), "what is deployed is still told");
 
     // The next attempt at the same does not make it look well for a moment.
-    status.report(&Report::Working { phase: Phase::Upgrading, words: "" }, 2, NOW);
+    status.report(
+        &Report::Working {
+            phase: Phase::Upgrading,
+            words: "",
+        },
+        2,
+        NOW,
+    );
     assert_eq!(judged(&status, 2), HealthStatus::Degraded);
 
     status.report(&released(&digest), 2, LATER);
@@ -66,7 +91,10 @@ fn each_stage_is_judged_as_a_person_would() {
 #[test]
 fn a_transition_is_timed_once() {
     let mut status = Status::default();
-    let failed = Report::Failed { reason: "FetchFailed", words: "away" };
+    let failed = Report::Failed {
+        reason: "FetchFailed",
+        words: "away",
+    };
     status.report(&failed, 1, NOW);
     status.report(&failed, 1, LATER);
     assert_eq!(status.condition("Ready").unwrap().last_transition_time, NOW);
@@ -78,7 +106,14 @@ fn a_transition_is_timed_once() {
 #[test]
 fn a_cancel_holds_for_the_generation_that_it_was_said_of() {
     let mut status = Status::default();
-    status.report(&Report::Failed { reason: CANCELLED, words: "cancelled" }, 4, NOW);
+    status.report(
+        &Report::Failed {
+            reason: CANCELLED,
+            words: "cancelled",
+        },
+        4,
+        NOW,
+    );
     assert!(status.recorded(4).cancelled);
     assert!(!status.recorded(5).cancelled);
 }
@@ -89,7 +124,10 @@ fn nothing_new_is_nothing_to_write_and_what_is_gone_is_said() {
     before.report(&Report::Running, 1, NOW);
     assert_eq!(before.patch_from(&before.clone()), None);
 
-    before.stopped_replicas = Some(Sizes::from([("Deployment/a".into(), 1), ("Deployment/b".into(), 2)]));
+    before.stopped_replicas = Some(Sizes::from([
+        ("Deployment/a".into(), 1),
+        ("Deployment/b".into(), 2),
+    ]));
     let mut after = before.clone();
     after.stopped_replicas = Some(Sizes::from([("Deployment/b".into(), 2)]));
     let patch = after.patch_from(&before).unwrap();
@@ -98,7 +136,10 @@ fn nothing_new_is_nothing_to_write_and_what_is_gone_is_said() {
         json!({ "Deployment/a": null, "Deployment/b": 2 })
     );
     after.stopped_replicas = None;
-    assert_eq!(after.patch_from(&before).unwrap()["status"]["stoppedReplicas"], Value::Null);
+    assert_eq!(
+        after.patch_from(&before).unwrap()["status"]["stoppedReplicas"],
+        Value::Null
+    );
 }
 
 #[test]
@@ -127,12 +168,22 @@ fn hooks_and_texts_are_bounded() {
     };
     let mut status = Status::default();
     status.report_hooks(&vec![run; 100]);
-    status.report(&Report::Failed { reason: "UpgradeFailed", words: &"x".repeat(100_000) }, 1, NOW);
+    status.report(
+        &Report::Failed {
+            reason: "UpgradeFailed",
+            words: &"x".repeat(100_000),
+        },
+        1,
+        NOW,
+    );
     assert_eq!(status.hooks.len(), MOST_HOOKS);
     assert!(status.hooks[0].log.ends_with("end"));
     assert!(json!(status).to_string().len() < 200_000);
 
     let before = status.hooks.clone();
     status.report_hooks(&[]);
-    assert_eq!(status.hooks, before, "an operation without hooks says nothing of them");
+    assert_eq!(
+        status.hooks, before,
+        "an operation without hooks says nothing of them"
+    );
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use c7n_helm::{
-    Chart, Conflicts, Done, EngineError, Install, Labels, OnFailure as EngineOnFailure, Ownership, Provenance,
-    Rollback, Upgrade, Values,
+    Chart, Conflicts, Done, EngineError, Install, Labels, OnFailure as EngineOnFailure, Ownership,
+    Provenance, Rollback, Upgrade, Values,
 };
 use tokio::time::timeout;
 
@@ -39,7 +39,8 @@ enum Missing {
 
 impl Job {
     pub(super) async fn install(mut self, wish: &Wish) -> Result<Verdict, ClusterError> {
-        self.begin(Phase::Installing, &format!("installing {}", wish.chart())).await?;
+        self.begin(Phase::Installing, &format!("installing {}", wish.chart()))
+            .await?;
         let supplies = match self.supplies(wish).await {
             Ok(supplies) => supplies,
             Err(missing) => return self.missing(wish, missing).await,
@@ -62,8 +63,14 @@ impl Job {
         let work = self.hand.engine.install(request, &self.stops.any);
         let outcome = in_time(wish.timeout, work).await;
         drop(permit);
-        self.ended(wish, outcome, Some(&supplies.fetched), "InstallFailed", "installed")
-            .await
+        self.ended(
+            wish,
+            outcome,
+            Some(&supplies.fetched),
+            "InstallFailed",
+            "installed",
+        )
+        .await
     }
 
     pub(super) async fn upgrade(mut self, wish: &Wish, cause: Cause) -> Result<Verdict, ClusterError> {
@@ -157,11 +164,6 @@ impl Job {
         };
         self.status.report_hooks(&done.hooks);
         let commit = self.release.commit.clone();
-        let first = |character: &str| {
-            let mut text = character.to_owned();
-            text.truncate(1024);
-            text
-        };
         self.report(&Report::Released {
             deployed: Deployed {
                 revision: done.revision,
@@ -169,7 +171,7 @@ impl Job {
                 chart_digest: fetched.map(|fetched| fetched.digest.as_str()),
                 digest: &wish.digest,
                 commit: &commit,
-                words: &first(words),
+                words,
             },
         });
         let now = crate::releases::hand::timestamp();
@@ -206,8 +208,10 @@ impl Job {
         };
         tracing::warn!(release = %self.release.id, %error, reason, "a Helm operation failed");
         self.status.report_hooks(error.hooks());
-        if let EngineError::RolledBack { revision, .. } = error {
-            self.status.revision = Some(*revision);
+        if let EngineError::RolledBack { .. } = error {
+            // The revision that came back is a new one: without its number it would pass for one made by hand.
+            self.history = self.hand.history(&self.release.id).await?;
+            self.status.revision = self.history.keys().next_back().copied();
         }
         let words = error.to_string();
         self.report(&Report::Failed {
@@ -283,7 +287,8 @@ impl Job {
         let provenance = match (&wish.keyring_secret, &fetched.prov) {
             (None, _) => None,
             (Some(_), None) => {
-                let words = "spec.provenance asks for a signature, and the repository has no .prov file for it";
+                let words =
+                    "spec.provenance asks for a signature, and the repository has no .prov file for it";
                 return Err(failed(words.to_owned(), Prospect::Lasting));
             }
             (Some(secret), Some(prov)) => {
@@ -373,7 +378,9 @@ fn may_overwrite(error: &EngineError, wish: &Wish) -> bool {
             let manager = conflict.manager.as_str();
             manager.starts_with("c7n-")
                 || (wish.drift == DriftPolicy::Repair
-                    && (manager.starts_with("kubectl") || manager == "helm" || manager == "before-first-apply"))
+                    && (manager.starts_with("kubectl")
+                        || manager == "helm"
+                        || manager == "before-first-apply"))
         })
 }
 
@@ -405,7 +412,8 @@ mod tests {
     #[test]
     fn fields_are_taken_back_from_hands_and_never_from_controllers() {
         let wish = |drift: &str| {
-            let spec = json!({ "chartName": "a", "chartVersion": "1", "repoUrl": "https://x", "drift": drift });
+            let spec =
+                json!({ "chartName": "a", "chartVersion": "1", "repoUrl": "https://x", "drift": drift });
             Wish::read(&spec).ok().unwrap()
         };
         let conflict = |managers: &[&str]| EngineError::Conflict {
@@ -422,7 +430,10 @@ mod tests {
         assert!(may_overwrite(&conflict(&["kubectl-edit"]), &repair));
         assert!(!may_overwrite(&conflict(&["kubectl-edit"]), &report));
         assert!(may_overwrite(&conflict(&["c7n-agent-releases"]), &report));
-        assert!(!may_overwrite(&conflict(&["kubectl-edit", "kube-controller-manager"]), &repair));
+        assert!(!may_overwrite(
+            &conflict(&["kubectl-edit", "kube-controller-manager"]),
+            &repair
+        ));
         assert!(!may_overwrite(&EngineError::Cancelled, &repair));
     }
 }

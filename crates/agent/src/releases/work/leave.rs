@@ -20,11 +20,7 @@ pub const ENVIRONMENT_PATIENCE: Duration = Duration::from_secs(120);
 const NAMESPACE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whether the object has waited long enough for an uninstall that does not go well.
-pub async fn is_given_up(
-    hand: &Hand,
-    release: &Release,
-    resident: &Resident,
-) -> Result<bool, ClusterError> {
+pub async fn is_given_up(hand: &Hand, release: &Release, resident: &Resident) -> Result<bool, ClusterError> {
     let Some(since) = release.deleting_since_ms else {
         return Ok(false);
     };
