@@ -22,6 +22,7 @@ use crate::config::{Config, GitTransport, Token};
 use crate::delivery::{Delivery, DeliveryContext, RetryNeed};
 use crate::environments::{self, Deliver, EnvironmentId, Environments, Obstacle, Pass, PassEnd, World};
 use crate::files;
+use crate::releases;
 use crate::session::{self, Credentials, Door, Inbox, Outgoing};
 use crate::state::StateIndex;
 
@@ -92,7 +93,15 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     }
 
     let ledger = Ledger::open(&data.join("commands")).context("the ledger of commands cannot be read")?;
-    let hands = Hands::new(access.client(), discovery, environments.directory());
+    let ground = releases::Ground {
+        client: access.client(),
+        discovery: discovery.clone(),
+        directory: environments.directory(),
+        eyes: state.eyes(),
+    };
+    let orders = releases::start(&config, ground, &works, work.clone())
+        .context("the controller of releases cannot be started")?;
+    let hands = Hands::new(access.client(), discovery, environments.directory(), orders);
     let results = {
         let outgoing = outgoing.clone();
         Arc::new(move |id: &CommandId, result: &commands::OrderResult| {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use c7n_charts::Credentials;
 use c7n_helm::{HelmEngine, ReleaseId};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 use super::crd::{self, FIELD_MANAGER, FINALIZER};
 use super::history::{History, SELECTOR};
 use super::release::Release;
-use super::source::{ChartSource, Credentials};
+use super::source::ChartSource;
 use super::status::Status;
 use super::table::{Table, history_in};
 use crate::cluster::{ClusterError, Discovery, deadline};
@@ -45,8 +46,8 @@ pub struct Hand {
 pub enum SecretError {
     #[error("there is no Secret {0} in the namespace; create it, or take {1} out of the spec")]
     Missing(String, &'static str),
-    #[error("the Secret {0} has {1}; it needs {2}")]
-    Wrong(String, &'static str, &'static str),
+    #[error("the Secret {0} cannot be used: {1}")]
+    Wrong(String, String),
     #[error("{0}")]
     Cluster(#[from] ClusterError),
 }
@@ -169,43 +170,20 @@ impl Hand {
         &self,
         namespace: &str,
         secret: Option<&str>,
-    ) -> Result<Credentials, SecretError> {
-        let Some(name) = secret else {
-            return Ok(Credentials::None);
-        };
-        let mut keys = self.keys(namespace, name, "repoSecret").await?;
-        let wrong = |what| {
-            let needs = "`username` and `password`, `token`, or `.dockerconfigjson`";
-            SecretError::Wrong(name.to_owned(), what, needs)
-        };
-        let mut text = |key: &str| {
-            let bytes = keys.remove(key);
-            bytes.map(|bytes| String::from_utf8(bytes).map_err(|_| wrong("a key that is no text")))
-        };
-        if let (Some(username), Some(password)) = (text("username"), text("password")) {
-            return Ok(Credentials::Basic {
-                username: username?,
-                password: password?,
-            });
-        }
-        if let Some(token) = text("token") {
-            return Ok(Credentials::Bearer(token?.trim().to_owned()));
-        }
-        if let Some(config) = keys.remove(".dockerconfigjson") {
-            return Ok(Credentials::Docker(config));
-        }
-        Err(wrong("none of the keys"))
+    ) -> Result<Option<Credentials>, SecretError> {
+        let Some(name) = secret else { return Ok(None) };
+        let keys = self.keys(namespace, name, "repoSecret").await?;
+        let data = keys.iter().map(|(key, bytes)| (key.as_str(), bytes.as_slice()));
+        let read = Credentials::from_secret(data);
+        read.map(Some).map_err(|error| SecretError::Wrong(name.to_owned(), error.to_string()))
     }
 
     /// The keyring that `spec.provenance.keySecret` names.
     pub async fn keyring(&self, namespace: &str, name: &str) -> Result<Vec<u8>, SecretError> {
         let mut keys = self.keys(namespace, name, "provenance").await?;
         keys.remove("keyring").ok_or_else(|| {
-            SecretError::Wrong(
-                name.to_owned(),
-                "no key `keyring`",
-                "the public keys in it, as `gpg --export` writes them",
-            )
+            let words = "it has no key `keyring`; put the public keys there, as `gpg --export` writes them";
+            SecretError::Wrong(name.to_owned(), words.to_owned())
         })
     }
 

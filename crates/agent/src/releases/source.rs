@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use c7n_charts::{ChartClient, ChartRef, Credentials, Provenance};
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
@@ -20,19 +21,6 @@ pub enum Signature {
     NotAsked,
     /// The `.prov` file is fetched as well.
     Asked,
-}
-
-/// What a Secret says for a repository. No `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Credentials {
-    None,
-    Basic {
-        username: String,
-        password: String,
-    },
-    Bearer(String),
-    /// Content of a `.dockerconfigjson`.
-    Docker(Vec<u8>),
 }
 
 /// A chart on disk, its digest verified.
@@ -57,11 +45,45 @@ pub enum SourceError {
 }
 
 pub trait ChartSource: Send + Sync {
-    /// Fetches the chart, or finds it where it was fetched to before.
+    /// Fetches the chart, or finds it where it was fetched to before. Has a deadline of its own.
     fn fetch<'a>(
         &'a self,
         wanted: &'a Wanted,
-        credentials: &'a Credentials,
+        credentials: Option<&'a Credentials>,
         cancel: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Fetched, SourceError>>;
+}
+
+impl ChartSource for ChartClient {
+    fn fetch<'a>(
+        &'a self,
+        wanted: &'a Wanted,
+        credentials: Option<&'a Credentials>,
+        cancel: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<Fetched, SourceError>> {
+        Box::pin(async move {
+            let chart = ChartRef {
+                repo_url: wanted.repo_url.clone(),
+                name: wanted.name.clone(),
+                version: wanted.version.clone(),
+            };
+            let provenance = match wanted.signature {
+                Signature::NotAsked => Provenance::Unwanted,
+                Signature::Asked => Provenance::Wanted,
+            };
+            let fetched = tokio::select! {
+                () = cancel.cancelled() => return Err(SourceError::Cancelled),
+                fetched = ChartClient::fetch(self, &chart, credentials, provenance) => fetched,
+            };
+            match fetched {
+                Ok(fetched) => Ok(Fetched {
+                    archive: fetched.archive,
+                    digest: format!("sha256:{}", fetched.digest.hex()),
+                    prov: fetched.prov,
+                }),
+                Err(error) if error.is_transient() => Err(SourceError::Away(error.to_string())),
+                Err(error) => Err(SourceError::Refused(error.to_string())),
+            }
+        })
+    }
 }

@@ -37,6 +37,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cluster::{Discovery, KindInfo, KindName};
 use crate::environments::EnvironmentId;
+use crate::releases::Eyes;
 use crate::session::Outgoing;
 use index::{Effects, Index};
 
@@ -60,6 +61,8 @@ struct Shared {
     coverage: channel::Sender<u64>,
     /// Objects about which a watch was wrong.
     healed: AtomicU64,
+    /// Looks at what Helm made, as it passes.
+    eyes: Arc<Eyes>,
 }
 
 #[derive(Default)]
@@ -91,9 +94,15 @@ impl StateIndex {
             wanted: Notify::new(),
             coverage: channel::Sender::new(0),
             healed: AtomicU64::new(0),
+            eyes: Arc::default(),
         });
         tracker.spawn(keep::keep(shared.clone(), shutdown));
         Self { shared }
+    }
+
+    /// See what is done to objects that Helm made.
+    pub fn eyes(&self) -> Arc<Eyes> {
+        self.shared.eyes.clone()
     }
 
     /// The answer is notified when a managed object of the environment is not what it was made.

@@ -268,7 +268,7 @@ impl Job {
                 None => Signature::NotAsked,
             },
         };
-        let work = self.hand.source.fetch(&wanted, &credentials, &self.stops.any);
+        let work = self.hand.source.fetch(&wanted, credentials.as_ref(), &self.stops.any);
         let failed = |words: String, prospect| Missing::Failed {
             reason: "FetchFailed",
             words: format!("the chart {} cannot be fetched: {words}", wish.chart()),
@@ -361,7 +361,8 @@ async fn in_time<T>(
     meant: Duration,
     work: impl Future<Output = Result<T, EngineError>>,
 ) -> Result<T, EngineError> {
-    match timeout(meant + BEYOND, work).await {
+    // Twice: what fails may be rolled back within the same operation.
+    match timeout(meant * 2 + BEYOND, work).await {
         Ok(outcome) => outcome,
         Err(_) => Err(EngineError::Timeout { after: meant }),
     }
