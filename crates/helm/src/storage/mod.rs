@@ -91,9 +91,9 @@ impl Revision {
     /// The same as [`Done::manifest_digest`](crate::Done::manifest_digest).
     pub fn manifest_digest(&self) -> String {
         let digest = Sha256::digest(self.manifest.as_bytes());
-        digest.iter().fold("sha256:".to_owned(), |text, byte| {
-            text + &format!("{byte:02x}")
-        })
+        digest
+            .iter()
+            .fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
     }
 }
 

@@ -137,7 +137,8 @@ async fn read<T: DeserializeOwned>(
         }
         _ => {
             worker.stop(Duration::ZERO).await;
-            let reason = "its answer cannot be understood; agent and worker must be of one version".to_owned();
+            let reason =
+                "its answer cannot be understood; agent and worker must be of one version".to_owned();
             (Fate::Gone, Err(EngineError::Killed { reason }))
         }
     }

@@ -56,7 +56,11 @@ pub struct WorkerOptions {
 }
 
 impl WorkerOptions {
-    pub fn new(program: impl Into<PathBuf>, kubeconfig: impl Into<PathBuf>, home: impl Into<PathBuf>) -> Self {
+    pub fn new(
+        program: impl Into<PathBuf>,
+        kubeconfig: impl Into<PathBuf>,
+        home: impl Into<PathBuf>,
+    ) -> Self {
         Self {
             program: program.into(),
             kubeconfig: kubeconfig.into(),

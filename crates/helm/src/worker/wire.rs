@@ -241,7 +241,11 @@ mod tests {
     #[test]
     fn a_worker_of_another_protocol_is_refused() {
         assert_eq!(check_greeting(br#"{"protocol":1,"helm":"v4.3.1"}"#), Ok(()));
-        assert!(check_greeting(br#"{"protocol":2}"#).unwrap_err().contains("one version"));
+        assert!(
+            check_greeting(br#"{"protocol":2}"#)
+                .unwrap_err()
+                .contains("one version")
+        );
         assert!(check_greeting(b"Usage: helm").is_err());
     }
 }
