@@ -224,7 +224,7 @@ async fn commands_do_what_they_say_and_once(ground: &Ground<'_>) -> Result<()> {
         .await?;
     let folder = tempfile::tempdir()?;
     let ledger = Ledger::open(folder.path())?;
-    let hands = Hands::new(ground.access.client(), ground.discovery.clone(), Work);
+    let hands = Hands::new(ground.access.client(), ground.discovery.clone(), Work, Orders::detached());
     let give = async |id: &str, verb: Verb| -> OrderResult {
         let order = Order {
             id: CommandId::new(id).expect("a plain id"),

@@ -24,6 +24,11 @@ impl Orders {
         Self { line }
     }
 
+    /// A handle that nobody listens to, for tests of other things.
+    pub fn detached() -> Self {
+        Self::new(mpsc::channel(1).0)
+    }
+
     /// Breaks off what goes on with the release.
     pub async fn cancel(&self, namespace: &str, name: &str) -> Result<String, String> {
         let (answer, answered) = oneshot::channel();
