@@ -18,6 +18,9 @@ pub const APPLYSET_TOOLING: &str = "applyset.kubernetes.io/tooling";
 /// Annotation of the parent: the kinds its members have.
 pub const APPLYSET_GROUP_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
 
+/// Annotation of the parent: the deletions that a person was asked about and has not answered.
+pub const HELD_DELETIONS: &str = "choerodon.io/held-deletions";
+
 /// The field manager of every write. Changing it would orphan the fields of every object already applied.
 pub const FIELD_MANAGER: &str = "c7n-agent";
 

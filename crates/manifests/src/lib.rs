@@ -32,9 +32,10 @@ mod ownership;
 mod parse;
 mod plan;
 mod summary;
+mod survey;
 mod yaml;
 
-pub use applyset::{applyset_id, decorate};
+pub use applyset::{APPLYSET_PARENT, applyset_id, decorate};
 pub use assemble::{Tree, assemble};
 pub use compare::{Change, Index, Indexed, Record, carry_over, compare};
 pub use confine::{Confinement, Scope, builtin_scope, confine, crd_scopes};
@@ -48,4 +49,5 @@ pub use plan::{
     Step, Wave, plan, wave_of,
 };
 pub use summary::{state_digest, summary};
+pub use survey::{Survey, survey};
 pub use yaml::{Limits, yaml_to_json};

@@ -42,7 +42,7 @@ use crate::session::Outgoing;
 use index::{Effects, Index};
 
 pub use look::{Known, Sighting, sighting};
-pub use observe::{APPLYSET_PARENT, Fields, applyset_of};
+pub use observe::{Fields, applyset_of};
 
 /// A cheap handle.
 #[derive(Clone)]

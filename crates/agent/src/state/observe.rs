@@ -7,16 +7,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use c7n_link::messages::{Health as WireHealth, ObjectKey, ObjectState, Owner};
-use c7n_manifests::{HealthStatus, ManifestDigest, applyset_id, labels, owned_fields, owned_fields_digest};
+use c7n_manifests::{
+    APPLYSET_PARENT, HealthStatus, ManifestDigest, applyset_id, labels, owned_fields, owned_fields_digest,
+};
 use k8s_openapi::jiff::Timestamp;
 use prost::Message;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::cluster::{KindInfo, Scope};
-
-/// The object that stands for an environment as an ApplySet (KEP-3659): a Secret of this name in its namespace.
-pub const APPLYSET_PARENT: &str = "c7n-environment";
 
 /// Id of an environment's ApplySet.
 pub fn applyset_of(namespace: &str) -> String {

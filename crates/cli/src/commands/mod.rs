@@ -3,6 +3,7 @@
 mod cluster;
 mod completions;
 mod env;
+mod forgotten;
 mod key;
 mod login;
 mod project;

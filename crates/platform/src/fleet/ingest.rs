@@ -148,7 +148,6 @@ impl Ingest<'_> {
             }
             // What only the platform says.
             Say::Environment(_)
-            | Say::Wanted(_)
             | Say::Command(_)
             | Say::Cancel(_)
             | Say::DetailRequest(_)

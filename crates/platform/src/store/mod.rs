@@ -14,6 +14,7 @@ mod deliveries;
 mod environments;
 mod errors;
 mod events;
+mod forget;
 mod history;
 mod intake;
 mod members;
