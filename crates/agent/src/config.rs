@@ -66,7 +66,12 @@ pub struct Config {
     pub helm_worker: Option<PathBuf>,
 
     /// OCI registries (HOST or HOST:PORT) that are spoken to without encryption
-    #[arg(long, env = "C7N_PLAIN_HTTP_REGISTRIES", value_name = "HOST", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "C7N_PLAIN_HTTP_REGISTRIES",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
     pub plain_http_registries: Vec<String>,
 
     /// How repositories are reached: with a key of the agent's own, or with its credential over HTTP

@@ -78,9 +78,7 @@ impl<P: Places> Hands<P> {
                 delete_object(self.target(object, &namespace).await?, &order.id, ledger).await
             }
             Verb::GetObject { object } => get_object(self.target(object, &namespace).await?).await,
-            Verb::CancelRelease { object } => {
-                release::cancel(&self.releases, &namespace, object).await
-            }
+            Verb::CancelRelease { object } => release::cancel(&self.releases, &namespace, object).await,
             Verb::RetryRelease { object } => release::retry(&self.releases, &namespace, object).await,
             Verb::TestRelease { object } => release::test(&self.releases, &namespace, object).await,
         }

@@ -175,7 +175,8 @@ impl Hand {
         let keys = self.keys(namespace, name, "repoSecret").await?;
         let data = keys.iter().map(|(key, bytes)| (key.as_str(), bytes.as_slice()));
         let read = Credentials::from_secret(data);
-        read.map(Some).map_err(|error| SecretError::Wrong(name.to_owned(), error.to_string()))
+        read.map(Some)
+            .map_err(|error| SecretError::Wrong(name.to_owned(), error.to_string()))
     }
 
     /// The keyring that `spec.provenance.keySecret` names.

@@ -80,7 +80,10 @@ impl WorkerKubeconfig {
     fn refresh(&mut self) -> Result<(), KubeconfigError> {
         let content = match &self.original {
             Some(original) => copied(original, self.context.as_deref())?,
-            None => in_cluster(std::env::var("KUBERNETES_SERVICE_HOST"), std::env::var("KUBERNETES_SERVICE_PORT"))?,
+            None => in_cluster(
+                std::env::var("KUBERNETES_SERVICE_HOST"),
+                std::env::var("KUBERNETES_SERVICE_PORT"),
+            )?,
         };
         // JSON is YAML.
         let content = content.to_string().into_bytes();
@@ -101,7 +104,11 @@ fn in_cluster(
 ) -> Result<Value, KubeconfigError> {
     let host = host.map_err(|_| KubeconfigError::NotInCluster)?;
     let port = port.unwrap_or_else(|_| "443".to_owned());
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host
+    };
     Ok(config(
         json!({
             "server": format!("https://{host}:{port}"),
@@ -166,7 +173,13 @@ mod tests {
     use super::*;
 
     fn agent(kubeconfig: &Path, context: &str) -> Config {
-        let fixed = ["c7n-agent", "--connect", "ws://127.0.0.1:1/agent/", "--cluster-id", "c1"];
+        let fixed = [
+            "c7n-agent",
+            "--connect",
+            "ws://127.0.0.1:1/agent/",
+            "--cluster-id",
+            "c1",
+        ];
         let path = kubeconfig.to_str().unwrap();
         let more = ["--kubeconfig", path, "--context", context];
         Config::try_parse_from(fixed.iter().chain(&more)).unwrap()
@@ -197,14 +210,21 @@ users:
         let mut file = WorkerKubeconfig::write(&agent(&original, "two"), &path).unwrap();
 
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains("canary-two") && !text.contains("canary-one"), "{text}");
+        assert!(
+            text.contains("canary-two") && !text.contains("canary-one"),
+            "{text}"
+        );
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let read = Kubeconfig::read_from(&path).unwrap();
         let cluster = read.clusters[0].cluster.clone().unwrap();
         assert_eq!(cluster.server.as_deref(), Some("https://b:6443"));
         let authority = folder.path().join("ca.crt");
-        assert_eq!(cluster.certificate_authority.as_deref(), authority.to_str(), "paths lead to the same file");
+        assert_eq!(
+            cluster.certificate_authority.as_deref(),
+            authority.to_str(),
+            "paths lead to the same file"
+        );
 
         std::fs::write(&original, TWO.replace("canary-two", "canary-new")).unwrap();
         file.refresh().unwrap();
@@ -216,15 +236,25 @@ users:
         let folder = tempfile::tempdir().unwrap();
         let original = folder.path().join("kubeconfig");
         std::fs::write(&original, TWO).unwrap();
-        let error = WorkerKubeconfig::write(&agent(&original, "three"), &folder.path().join("k")).err().unwrap();
+        let error = WorkerKubeconfig::write(&agent(&original, "three"), &folder.path().join("k"))
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("three"), "{error}");
     }
 
     #[test]
     fn in_a_pod_the_token_stays_in_its_file() {
         let config = in_cluster(Ok("fd00::1".into()), Ok("443".into())).unwrap();
-        assert_eq!(config["clusters"][0]["cluster"]["server"], "https://[fd00::1]:443");
-        assert!(config["users"][0]["user"]["tokenFile"].as_str().unwrap().ends_with("/token"));
+        assert_eq!(
+            config["clusters"][0]["cluster"]["server"],
+            "https://[fd00::1]:443"
+        );
+        assert!(
+            config["users"][0]["user"]["tokenFile"]
+                .as_str()
+                .unwrap()
+                .ends_with("/token")
+        );
         assert!(config["users"][0]["user"].get("token").is_none());
     }
 }

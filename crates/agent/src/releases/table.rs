@@ -91,10 +91,6 @@ impl Table {
         })
     }
 
-    pub fn ids(&self) -> Vec<ReleaseId> {
-        self.locked(|inner| inner.objects.keys().cloned().collect())
-    }
-
     pub fn object_seen(&self, object: &DynamicObject) {
         let Some(release) = Release::read(object) else {
             return;

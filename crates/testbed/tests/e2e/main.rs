@@ -11,6 +11,7 @@ mod deletions;
 mod drift;
 mod every_kind;
 mod loops;
+mod releases;
 mod stand;
 mod strangers;
 mod two_clusters;

@@ -20,7 +20,7 @@ pub enum TestCluster {
 }
 
 impl TestCluster {
-    fn kubeconfig(self) -> Result<PathBuf> {
+    pub fn kubeconfig(self) -> Result<PathBuf> {
         let name = match self {
             Self::A => "C7N_TEST_KUBECONFIG_A",
             Self::B => "C7N_TEST_KUBECONFIG_B",

@@ -107,7 +107,10 @@ async fn let_go(releases: &Api<DynamicObject>, release: &Release) -> Result<(), 
         ..PatchParams::default()
     };
     let patch = Patch::Merge(&patch);
-    deadline("the finalizer of a release", releases.patch(name, &params, &patch))
-        .await
-        .map(drop)
+    deadline(
+        "the finalizer of a release",
+        releases.patch(name, &params, &patch),
+    )
+    .await
+    .map(drop)
 }

@@ -268,7 +268,10 @@ impl Job {
                 None => Signature::NotAsked,
             },
         };
-        let work = self.hand.source.fetch(&wanted, credentials.as_ref(), &self.stops.any);
+        let work = self
+            .hand
+            .source
+            .fetch(&wanted, credentials.as_ref(), &self.stops.any);
         let failed = |words: String, prospect| Missing::Failed {
             reason: "FetchFailed",
             words: format!("the chart {} cannot be fetched: {words}", wish.chart()),
