@@ -264,10 +264,12 @@ impl Controller {
             let _ = answer.send(outcome);
             (of, Verdict::Rests)
         });
+        let known = self.hand.table.known(&id);
+        let release = known.and_then(|known| known.release);
         self.owners.insert(task.id(), id);
         slot.begun(Running {
             stops,
-            aim: Aim::default(),
+            aim: release.as_ref().map(Aim::at).unwrap_or_default(),
         });
     }
 }

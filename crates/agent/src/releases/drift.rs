@@ -214,7 +214,7 @@ mod tests {
 
     fn all() -> Value {
         json!({
-            "f:metadata": { "f:labels": { "f:app": {} } },
+            "f:metadata": { "f:labels": { ".": {}, "f:app": {} } },
             "f:spec": {
                 "f:replicas": {},
                 "f:template": { "f:spec": { "f:containers": { "k:{\"name\":\"web\"}": { ".": {}, "f:name": {}, "f:image": {} } } } },

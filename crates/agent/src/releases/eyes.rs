@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use c7n_helm::ReleaseId;
 use c7n_manifests::ManifestDigest;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::drift::helms;
@@ -44,7 +44,7 @@ impl Eyes {
         let Some((id, uid)) = made_by_helm(object) else {
             return;
         };
-        let digest = ManifestDigest::of(&helms(object));
+        let digest = ManifestDigest::of(&json!([helms(object), is_at_rest(object)]));
         let touched = self.locked(|inner| {
             if inner.seen.len() >= MOST && !inner.seen.contains_key(uid) {
                 return false;
@@ -79,6 +79,11 @@ impl Eyes {
     }
 }
 
+/// A stopped workload that is started by hand changes nothing that Helm owns any more.
+fn is_at_rest(object: &Value) -> bool {
+    object["spec"]["replicas"] == 0 || object["spec"]["suspend"] == true
+}
+
 /// The release that the object is of, by Helm's own marks.
 fn made_by_helm(object: &Value) -> Option<(ReleaseId, &str)> {
     let metadata = &object["metadata"];
@@ -92,8 +97,6 @@ fn made_by_helm(object: &Value) -> Option<(ReleaseId, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn object(helms: Value, status: i64) -> Value {

@@ -11,8 +11,8 @@ use super::controller::Order;
 
 /// The controller itself never waits; this is for one that has ended.
 const ANSWER: Duration = Duration::from_secs(10);
-/// A chart's tests may take this long.
-const TEST: Duration = Duration::from_secs(600);
+/// A chart's tests may take this long: a little less than a command may.
+const TEST: Duration = Duration::from_secs(270);
 
 #[derive(Clone)]
 pub struct Orders {

@@ -42,6 +42,22 @@ pub struct Aimed {
 }
 
 impl Aim {
+    /// For the object as it is now.
+    pub fn at(release: &Release) -> Self {
+        let aim = Self::default();
+        aim.set(release);
+        aim
+    }
+
+    fn set(&self, release: &Release) {
+        // Set once per task.
+        let _ = self.0.set(Aimed {
+            generation: release.generation,
+            digest: release.wish.as_ref().ok().map(|wish| wish.digest.clone()),
+            leaving: release.deleting_since_ms.is_some(),
+        });
+    }
+
     pub fn get(&self) -> Option<&Aimed> {
         self.0.get()
     }
@@ -134,13 +150,7 @@ async fn attempt(
     let Some(release) = hand.release(id).await? else {
         return Ok(Verdict::Rests);
     };
-    let aimed = Aimed {
-        generation: release.generation,
-        digest: release.wish.as_ref().ok().map(|wish| wish.digest.clone()),
-        leaving: release.deleting_since_ms.is_some(),
-    };
-    // Set once per task.
-    let _ = aim.0.set(aimed);
+    aim.set(&release);
     let history = hand.history(id).await?;
     let given_up = leave::is_given_up(&hand, &release, &resident).await?;
     let recorded = release.status.recorded(release.generation);
