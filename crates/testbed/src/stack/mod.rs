@@ -5,6 +5,8 @@
 
 mod agent;
 mod binaries;
+mod chart_repository;
+pub mod charts;
 mod cli;
 mod eventually;
 mod join;
@@ -15,6 +17,7 @@ mod working_copy;
 
 pub use agent::{Agent, AgentOptions};
 pub use binaries::Binaries;
+pub use chart_repository::ChartRepository;
 pub use cli::Cli;
 pub use eventually::eventually;
 pub use join::{Joining, cluster_becomes};
