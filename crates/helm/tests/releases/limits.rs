@@ -91,7 +91,7 @@ pub async fn bad_archives_are_refused(ground: &Ground) -> Result<()> {
         ),
         (
             "no-name",
-            ground.pack(&web.clone().with("Chart.yaml", "name: x\nversion: 1.0.0\n"))?,
+            ground.pack(&web.clone().with("Chart.yaml", "apiVersion: v2\nname: x\nversion: latest\n"))?,
         ),
         (
             "lacks",
