@@ -20,7 +20,7 @@ pub async fn are_reported_and_not_stolen(ground: &Ground) -> Result<()> {
     let refused = ground
         .upgrade(upgrade(&id, &chart, "replicas: 2", 2))
         .await
-        .unwrap_err();
+        .expect_err("it cannot go well");
 
     let EngineError::Conflict { conflicts } = &refused else {
         panic!("{refused}");
@@ -54,7 +54,10 @@ pub async fn foreign_objects_are_left_alone(ground: &Ground) -> Result<()> {
         .run(&["create", "configmap", "web", "-n", n, "--from-literal=mine=yes"])
         .await?;
 
-    let refused = ground.install(install(&id, &chart, "")).await.unwrap_err();
+    let refused = ground
+        .install(install(&id, &chart, ""))
+        .await
+        .expect_err("it cannot go well");
 
     assert!(
         matches!(&refused, EngineError::NotOurs { object, .. } if object == "ConfigMap/web"),

@@ -51,7 +51,7 @@ pub async fn that_fail_say_why(ground: &Ground) -> Result<()> {
     let failed = ground
         .install(install(&id, &chart, "fail: pre-install"))
         .await
-        .unwrap_err();
+        .expect_err("it cannot go well");
     let EngineError::Hook { reason, hooks } = &failed else {
         panic!("{failed}");
     };
@@ -74,7 +74,10 @@ pub async fn that_fail_say_why(ground: &Ground) -> Result<()> {
         ("fail: pre-upgrade", ReleaseStatus::Failed),
         ("fail: post-upgrade", ReleaseStatus::Failed),
     ] {
-        let failed = ground.upgrade(upgrade(&id, &chart, values, 2)).await.unwrap_err();
+        let failed = ground
+            .upgrade(upgrade(&id, &chart, values, 2))
+            .await
+            .expect_err("it cannot go well");
         assert!(matches!(failed, EngineError::Hook { .. }), "{failed}");
         let last = ground.store.heads(&id).await?.pop();
         assert_eq!(last.map(|head| head.status), Some(status), "{values}");
@@ -82,7 +85,10 @@ pub async fn that_fail_say_why(ground: &Ground) -> Result<()> {
     let good = ground
         .upgrade(upgrade(&id, &chart, "fail: pre-delete", 3))
         .await?;
-    let failed = ground.uninstall(&id, History::Forget).await.unwrap_err();
+    let failed = ground
+        .uninstall(&id, History::Forget)
+        .await
+        .expect_err("it cannot go well");
     assert!(matches!(failed, EngineError::Hook { .. }), "{failed}");
     let last = ground.store.heads(&id).await?.pop();
     assert_eq!(
@@ -93,7 +99,10 @@ pub async fn that_fail_say_why(ground: &Ground) -> Result<()> {
         .upgrade(upgrade(&id, &chart, "fail: pre-rollback", 4))
         .await?;
     let next = ground.upgrade(upgrade(&id, &chart, "say: on", 5)).await?;
-    let failed = ground.rollback(&id, next.revision - 1).await.unwrap_err();
+    let failed = ground
+        .rollback(&id, next.revision - 1)
+        .await
+        .expect_err("it cannot go well");
     assert!(matches!(failed, EngineError::Hook { .. }), "{failed}");
     ground.upgrade(upgrade(&id, &chart, "", 6)).await?;
     ground.uninstall(&id, History::Forget).await?;
@@ -119,7 +128,11 @@ pub async fn tests_run_on_demand(ground: &Ground) -> Result<()> {
     ground.helm(&["test", "t", "-n", &namespace]).await?;
 
     ground.upgrade(upgrade(&id, &chart, "expect: other", 2)).await?;
-    let failed = ground.engine.test(test, &cancel).await.unwrap_err();
+    let failed = ground
+        .engine
+        .test(test, &cancel)
+        .await
+        .expect_err("it cannot go well");
     let EngineError::Hook { hooks, .. } = &failed else {
         panic!("{failed}");
     };

@@ -114,7 +114,7 @@ pub async fn a_first_install_that_failed_is_made_again(ground: &Ground) -> Resul
     let refused = ground
         .install(install(&id, &ground.pack(&broken)?, ""))
         .await
-        .unwrap_err();
+        .expect_err("it cannot go well");
     assert!(
         matches!(&refused, EngineError::Refused { object, .. } if object == "Deployment/broken"),
         "{refused}"
@@ -138,7 +138,7 @@ pub async fn a_failed_upgrade_is_rolled_back(ground: &Ground) -> Result<()> {
     let mut request = upgrade(&id, &chart, "message: two\nimage: c7n.local/missing:1", 2);
     request.on_failure = OnFailure::RollBack;
     request.timeout = Duration::from_secs(8);
-    let failed = ground.upgrade(request).await.unwrap_err();
+    let failed = ground.upgrade(request).await.expect_err("it cannot go well");
 
     let EngineError::RolledBack { revision: 3, cause } = failed else {
         panic!("{failed}");

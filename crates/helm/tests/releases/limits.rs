@@ -43,7 +43,7 @@ pub async fn a_chart_that_loops_is_ended_alone(ground: &Ground) -> Result<()> {
 
     let mut deep = install(&ReleaseId::new(n, "deep"), &ground.chart("loop")?, "way: depth");
     deep.timeout = Duration::from_secs(20);
-    let refused = ground.install(deep).await.unwrap_err();
+    let refused = ground.install(deep).await.expect_err("it cannot go well");
     assert!(matches!(refused, EngineError::Chart { .. }), "{refused}");
     Ok(())
 }
@@ -61,7 +61,7 @@ pub async fn a_greedy_chart_is_ended(ground: &Ground) -> Result<()> {
     let killed = engine
         .install(install(&id, &ground.chart("loop")?, "way: memory"), &cancel)
         .await
-        .unwrap_err();
+        .expect_err("it cannot go well");
 
     assert!(
         matches!(&killed, EngineError::Killed { reason } if reason.contains("300 MiB")),
@@ -91,7 +91,10 @@ pub async fn bad_archives_are_refused(ground: &Ground) -> Result<()> {
         ),
         (
             "no-name",
-            ground.pack(&web.clone().with("Chart.yaml", "apiVersion: v2\nname: x\nversion: latest\n"))?,
+            ground.pack(
+                &web.clone()
+                    .with("Chart.yaml", "apiVersion: v2\nname: x\nversion: latest\n"),
+            )?,
         ),
         (
             "lacks",
@@ -131,7 +134,10 @@ pub async fn bad_archives_are_refused(ground: &Ground) -> Result<()> {
     archives.push(("linked", c7n_helm::Chart { archive }));
 
     for (case, chart) in archives {
-        let refused = ground.install(install(&id, &chart, "")).await.unwrap_err();
+        let refused = ground
+            .install(install(&id, &chart, ""))
+            .await
+            .expect_err("it cannot go well");
         assert!(matches!(refused, EngineError::Chart { .. }), "{case}: {refused}");
         assert_eq!(ground.store.heads(&id).await?, [], "{case}");
     }
@@ -143,16 +149,12 @@ pub async fn an_operation_is_cancelled_at_once(ground: &Ground) -> Result<()> {
     let id = ReleaseId::new(&namespace, "wild");
     let cancel = CancellationToken::new();
     let looping = install(&id, &ground.chart("loop")?, "way: time");
+    let other = install(&id, &ground.chart("web")?, "");
 
     let begun = Instant::now();
     let (ended, ()) = tokio::join!(ground.engine.install(looping, &cancel), async {
         tokio::time::sleep(Duration::from_millis(800)).await;
-        assert_eq!(
-            ground
-                .install(install(&id, &ground.chart("web").unwrap(), ""))
-                .await,
-            Err(EngineError::Busy)
-        );
+        assert_eq!(ground.install(other).await, Err(EngineError::Busy));
         cancel.cancel();
     });
 

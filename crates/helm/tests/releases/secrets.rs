@@ -15,7 +15,10 @@ pub async fn never_show_in_an_error(ground: &Ground) -> Result<()> {
         let id = ReleaseId::new(&namespace, wrong);
         let values = format!("wrong: {wrong}\npassword: {CANARY}\n");
 
-        let error = ground.install(install(&id, &chart, &values)).await.unwrap_err();
+        let error = ground
+            .install(install(&id, &chart, &values))
+            .await
+            .expect_err("it cannot go well");
 
         assert_clean(&error, wrong);
         if wrong != "fail" {
@@ -35,7 +38,10 @@ pub async fn never_show_in_an_error(ground: &Ground) -> Result<()> {
         format!("{CANARY}: {CANARY}: {CANARY}"),
     ] {
         let id = ReleaseId::new(&namespace, "schema");
-        let error = ground.install(install(&id, &schema, &values)).await.unwrap_err();
+        let error = ground
+            .install(install(&id, &schema, &values))
+            .await
+            .expect_err("it cannot go well");
         assert_clean(&error, &values);
         assert!(matches!(error, EngineError::Values { .. }), "{error}");
     }
@@ -56,7 +62,7 @@ pub async fn never_show_in_an_error(ground: &Ground) -> Result<()> {
         let error = ground
             .install(install(&id, &ground.pack(&broken)?, &values))
             .await
-            .unwrap_err();
+            .expect_err("it cannot go well");
         assert_clean(&error, template);
     }
     Ok(())

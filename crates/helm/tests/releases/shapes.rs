@@ -120,7 +120,7 @@ async fn schema(ground: &Ground, n: &str) -> Result<()> {
     let refused = ground
         .install(install(&id, &chart, "size: huge"))
         .await
-        .unwrap_err();
+        .expect_err("it cannot go well");
     assert!(
         matches!(&refused, EngineError::Values { reason } if reason.contains("/size")),
         "{refused}"
@@ -129,7 +129,10 @@ async fn schema(ground: &Ground, n: &str) -> Result<()> {
     ground.install(install(&id, &chart, "size: large")).await?;
 
     let remote = ground.chart("remote-schema")?;
-    let refused = ground.install(install(&id, &remote, "")).await.unwrap_err();
+    let refused = ground
+        .install(install(&id, &remote, ""))
+        .await
+        .expect_err("it cannot go well");
     assert!(
         matches!(&refused, EngineError::Chart { reason } if reason.contains("not fetched")),
         "{refused}"
