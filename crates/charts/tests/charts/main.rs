@@ -3,4 +3,6 @@
 mod archive;
 mod index;
 mod pack;
+mod registry;
+mod repository;
 mod values;
