@@ -496,8 +496,8 @@ fn only_files_are_written_and_their_mode_stays() {
     let work = Work::new();
     let blob = work.blob("x");
     let tree = work.tree(&[
-        ("100755", b"run.sh", &blob),
         ("120000", b"link", &blob),
+        ("100755", b"run.sh", &blob),
         ("40000", b"sub", &work.tree(&[("100644", b"file", &blob)])),
     ]);
     let start = work.commit(&tree, &[], "start");

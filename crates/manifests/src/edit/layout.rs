@@ -76,7 +76,10 @@ const DEEPEST: usize = 200;
 impl<'a> Reader<'a> {
     fn node(&mut self, parser: &mut Parser<'a, saphyr_parser::StrInput<'a>>) -> Option<Place> {
         let (event, span) = parser.next_event()?.ok()?;
-        self.of(event, self.range(&span), parser, 0)
+        {
+            let range = self.range(&span);
+            self.of(event, range, parser, 0, 0)
+        }
     }
 
     fn of(
@@ -84,6 +87,7 @@ impl<'a> Reader<'a> {
         event: Event<'a>,
         range: Range<usize>,
         parser: &mut Parser<'a, saphyr_parser::StrInput<'a>>,
+        from: usize,
         depth: usize,
     ) -> Option<Place> {
         if depth > DEEPEST {
@@ -116,8 +120,13 @@ impl<'a> Reader<'a> {
                     PlaceKind::Plain => range.start + written.trim_end().len(),
                     _ => range.end,
                 };
+                // The parser tells where the text begins; its header stands before.
+                let start = match kind {
+                    PlaceKind::Block => header_of(self.text, from)?,
+                    _ => range.start,
+                };
                 Some(Place {
-                    start: range.start,
+                    start,
                     end,
                     kind,
                     marks: marks(anchor, tag.is_some()),
@@ -131,7 +140,8 @@ impl<'a> Reader<'a> {
                     if matches!(event, Event::SequenceEnd) {
                         break self.range(&span).end;
                     }
-                    items.push(self.of(event, self.range(&span), parser, depth + 1)?);
+                    let from = items.last().map_or(range.start, |item: &Place| item.end);
+                    items.push(self.of(event, self.range(&span), parser, from, depth + 1)?);
                 };
                 Some(Place {
                     start: range.start,
@@ -154,26 +164,27 @@ impl<'a> Reader<'a> {
                         Event::Scalar(text, _, 0, None) => Some((text.into_owned(), self.range(&span))),
                         other => {
                             let key_range = self.range(&span);
-                            self.of(other, key_range, parser, depth + 1)?;
+                            let from = key_range.start;
+                            self.of(other, key_range, parser, from, depth + 1)?;
                             None
                         }
                     };
                     let (event, span) = parser.next_event()?.ok()?;
-                    let value = self.of(event, self.range(&span), parser, depth + 1)?;
+                    let from = key.as_ref().map_or(range.start, |(_, key)| self.colon_end(key));
+                    let value = self.of(event, self.range(&span), parser, from, depth + 1)?;
                     if is_flow {
                         continue;
                     }
                     // A key that is more than a word (`? key`, an alias, an anchor): nothing here is for us to change.
                     let (key, key_range) = key?;
-                    let after = &self.text[key_range.end..];
-                    let gap = after.len() - after.trim_start_matches([' ', '\t']).len();
-                    if !after[gap..].starts_with(':') {
+                    let colon_end = self.colon_end(&key_range);
+                    if !self.text[..colon_end].ends_with(':') {
                         return None;
                     }
                     entries.push(EntryPlace {
                         key,
                         key_start: key_range.start,
-                        colon_end: key_range.end + gap + 1,
+                        colon_end,
                         value,
                     });
                 };
@@ -192,6 +203,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Just after the colon, where one follows the key.
+    fn colon_end(&self, key: &Range<usize>) -> usize {
+        let after = &self.text[key.end..];
+        let gap = after.len() - after.trim_start_matches([' ', '\t']).len();
+        key.end + gap + usize::from(after[gap..].starts_with(':'))
+    }
+
     fn range(&self, span: &saphyr_parser::Span) -> Range<usize> {
         let (start, end) = (self.offset(&span.start), self.offset(&span.end));
         start..end.max(start)
@@ -204,6 +222,21 @@ impl<'a> Reader<'a> {
         }
         .unwrap_or(self.text.len())
         .min(self.text.len())
+    }
+}
+
+/// The `|` or `>` that comes next, behind dashes, comments, tags and anchors.
+fn header_of(text: &str, from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        let rest = &text[at..];
+        at += match rest.chars().next()? {
+            '|' | '>' => return Some(at),
+            '#' => rest.find('\n')?,
+            '!' | '&' => rest.find(char::is_whitespace)?,
+            c if c.is_whitespace() || c == '-' => c.len_utf8(),
+            _ => return None,
+        };
     }
 }
 
@@ -251,7 +284,8 @@ pub(super) fn block_scalar(text: &str, start: usize, parent: usize) -> BlockScal
         let next = next_line(text, at);
         let line = text[at..next].trim_end_matches(['\n', '\r']);
         let spaces = line.len() - line.trim_start_matches(' ').len();
-        let is_blank = spaces == line.len();
+        // Spaces beyond the indentation are text.
+        let is_blank = spaces == line.len() && indent.is_none_or(|indent| spaces <= indent);
         if !is_blank {
             let needed = *indent.get_or_insert(spaces.max(parent + 1));
             if spaces < needed {

@@ -120,7 +120,7 @@ fn values_change_their_form_where_they_must() {
             "a: |2\n    deep\n  x\nb: 2\n",
         ),
         ("a: |\n  x\nb: 2\n", json!("x\n\n\n"), "a: |+\n  x\n\n\nb: 2\n"),
-        ("a: |\n  x\n\n\nb: 2\n", json!("y"), "a: y\n\n\nb: 2\n"),
+        ("a: |\n  x\n\n\nb: 2\n", json!("z"), "a: z\n\n\nb: 2\n"),
         (
             "a: x\nb: 2\n",
             json!("tab\there\r\nx"),
