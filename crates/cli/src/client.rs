@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use crate::settings::Settings;
 
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
+/// 20 MiB over a slow line.
+const UPLOAD_DEADLINE: Duration = Duration::from_secs(600);
 
 pub struct Client {
     http: reqwest::Client,
@@ -77,6 +79,30 @@ impl Client {
     pub async fn delete(&self, path: &[&str], query: &[(&str, &str)]) -> Result<()> {
         let request = self.request(Method::DELETE, path, query)?.timeout(CALL_DEADLINE);
         self.send(request).await.map(drop)
+    }
+
+    /// The same, where the answer tells what was done.
+    pub async fn delete_for<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T> {
+        self.call(Method::DELETE, path, query, None::<&()>).await
+    }
+
+    /// Sends bytes as they are.
+    pub async fn upload<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<T> {
+        let request = self
+            .request(Method::POST, path, &[])?
+            .timeout(UPLOAD_DEADLINE)
+            .header(header::CONTENT_TYPE, content_type)
+            .body(body);
+        let answer = self.send(request).await?;
+        answer
+            .json()
+            .await
+            .context("the server's answer is not what this version of c7n understands")
     }
 
     /// Every page of a long list.

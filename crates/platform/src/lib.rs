@@ -2,11 +2,13 @@
 //!
 //! The folders in the order of one change: a push reaches the Git host (`c7n-git-host`, which asks `access`); `intake` parses
 //! it; `fleet` tells the agent and takes in what it reports, by the rules of `environments`; `store` keeps all of it, and `api`
-//! shows it. `start` wires them: it decides nothing.
+//! shows it. `catalogue` has the charts, and `deploy` makes commits of what is asked for by a call. `start` wires them: it decides nothing.
 
 pub mod access;
 pub mod api;
+mod catalogue;
 pub mod config;
+mod deploy;
 mod environments;
 mod fleet;
 mod intake;

@@ -4,13 +4,16 @@
 //! finds what is named (what the caller may not see is not there), asks [`crate::access::authorize`], writes one transaction
 //! and wakes those who act on it. Never: a decision about permission of its own, a wait for an agent.
 
+mod apps;
 mod authenticate;
 mod clusters;
 mod commands;
+mod deploy;
 mod environments;
 mod events;
 mod extract;
 mod failure;
+mod failure_of_deploy;
 mod find;
 mod health;
 mod login;
@@ -36,6 +39,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::access::login_limit::LoginLimit;
 use crate::access::passwords::Passwords;
+use crate::catalogue::{Archives, ChartFacts, Seal};
+use crate::deploy::Deployer;
 use crate::repositories::Repositories;
 use crate::store::Store;
 
@@ -56,6 +61,15 @@ pub trait Wake: Send + Sync + 'static {
     fn cluster_deleted(&self, cluster: &str);
 }
 
+/// The parts that operations on charts and repositories use.
+#[derive(Clone)]
+pub struct Catalogue {
+    pub archives: Archives,
+    pub seal: Arc<Seal>,
+    pub facts: ChartFacts,
+    pub deployer: Deployer,
+}
+
 /// What every handler may use.
 #[derive(Clone)]
 pub struct Api {
@@ -69,6 +83,10 @@ struct Inner {
     login_limit: LoginLimit,
     installation_id: String,
     wake: Arc<dyn Wake>,
+    archives: Archives,
+    seal: Arc<Seal>,
+    chart_facts: ChartFacts,
+    deployer: Deployer,
     streams: Arc<Semaphore>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -79,6 +97,7 @@ impl Api {
         store: Store,
         data: &Path,
         wake: Arc<dyn Wake>,
+        catalogue: Catalogue,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, crate::store::StoreError> {
@@ -89,6 +108,10 @@ impl Api {
             passwords: Passwords::default(),
             login_limit: LoginLimit::default(),
             wake,
+            archives: catalogue.archives,
+            seal: catalogue.seal,
+            chart_facts: catalogue.facts,
+            deployer: catalogue.deployer,
             streams: Arc::new(Semaphore::new(STREAMS)),
             tasks,
             shutdown,
@@ -150,6 +173,8 @@ fn closed_operations() -> OpenApiRouter<Api> {
         .merge(members::routes())
         .merge(clusters::routes())
         .merge(environments::routes())
+        .merge(apps::routes())
+        .merge(deploy::routes())
         .merge(commands::routes())
         .merge(events::routes())
 }

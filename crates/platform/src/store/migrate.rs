@@ -7,10 +7,16 @@ use sqlx::{Row, SqlitePool};
 
 use super::{StoreError, now_ms};
 
-const MIGRATIONS: &[(&str, &str)] = &[(
-    "0001_start",
-    include_str!("../../migrations/sqlite/0001_start.sql"),
-)];
+const MIGRATIONS: &[(&str, &str)] = &[
+    (
+        "0001_start",
+        include_str!("../../migrations/sqlite/0001_start.sql"),
+    ),
+    (
+        "0002_catalogue",
+        include_str!("../../migrations/sqlite/0002_catalogue.sql"),
+    ),
+];
 
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), StoreError> {
     sqlx::query(
