@@ -232,7 +232,7 @@ fn fault(field: &str, reason: &str) -> MetadataFault {
 }
 
 /// Text, or a number or boolean that Helm would read as text; `null` is nothing. Without control characters, as Helm has it.
-fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+pub(crate) fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
     to_text(Value::deserialize(input)?).ok_or_else(|| serde::de::Error::custom("text is expected here"))
 }
 

@@ -17,8 +17,8 @@ use flate2::bufread::MultiGzDecoder;
 
 pub use budget::Budget;
 pub use error::ArchiveError;
-pub(crate) use metadata::MetadataFault;
 pub use metadata::{ApiVersion, ChartType, Dependency, Maintainer, Metadata, check_published_name};
+pub(crate) use metadata::{MetadataFault, text as lenient_text};
 
 use crate::{Digest, yaml};
 use intake::Intake;

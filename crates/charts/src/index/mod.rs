@@ -2,6 +2,7 @@
 //!
 //! In: its bytes, which may be many and partly wrong, or archives to be listed. Out: an [`Index`], or the text of one.
 
+mod layout;
 mod read;
 mod resolve;
 mod write;
@@ -10,9 +11,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Metadata, Version, archive::ApiVersion};
+use crate::{
+    Digest, Metadata, Version,
+    archive::{ApiVersion, lenient_text},
+};
 
-pub use read::{IndexBudget, Skipped};
+pub use read::{Head, IndexBudget, Skipped, for_each_chart};
 pub use resolve::join_url;
 
 /// A repository's charts, each with its versions, newest first.
@@ -34,10 +38,14 @@ pub struct IndexEntry {
     #[serde(default)]
     pub urls: Vec<String>,
     /// When it was added (RFC 3339).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient_text")]
     pub created: String,
     /// Hexadecimal SHA-256 of the archive, where the repository tells it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "lenient_text",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub digest: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,

@@ -41,6 +41,12 @@ entries:
   - name: broken
     version: 0.2.0
   wrong: 5
+  torn:
+  - name: torn
+    version: [1
+  web:
+  - name: web
+    version: 9.0.0
   nothing:
 generated: "2026-01-02T03:04:05Z"
 serverInfo: {}
@@ -73,7 +79,9 @@ fn one_bad_entry_spoils_only_itself() {
             ("broken", 2),
             ("broken", 3),
             ("broken", 4),
-            ("wrong", 0)
+            ("wrong", 0),
+            ("torn", 0),
+            ("web", 0)
         ]
     );
     assert!(
