@@ -11,7 +11,7 @@ mod repository;
 mod seal;
 mod time;
 
-pub use archives::{Archives, ArchivesError};
+pub use archives::Archives;
 pub use facts::{ChartFacts, Facts, FactsError, Known};
 pub use repository::{Charts, router};
 pub use seal::{Seal, SealError};
