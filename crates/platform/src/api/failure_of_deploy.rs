@@ -90,7 +90,9 @@ impl From<FactsError> for Failure {
                 text,
                 "write the exact version, or register the chart (`c7n app create NAME --repo URL`)",
             ),
-            FactsError::BadVersion(_) => Self::invalid(text, "write a version like 1.2.3, or a range like ^1.2"),
+            FactsError::BadVersion(_) => {
+                Self::invalid(text, "write a version like 1.2.3, or a range like ^1.2")
+            }
             FactsError::BadChart(_) | FactsError::Library(_) => {
                 Self::invalid(text, "choose another version, or tell the keeper of the chart")
             }
@@ -104,6 +106,11 @@ impl From<FactsError> for Failure {
 impl From<RepositoryError> for Failure {
     fn from(error: RepositoryError) -> Self {
         let next = "look after that repository, its address and its credentials, then do it again";
-        Self::new(StatusCode::BAD_GATEWAY, "chart-repository", error.to_string(), next)
+        Self::new(
+            StatusCode::BAD_GATEWAY,
+            "chart-repository",
+            error.to_string(),
+            next,
+        )
     }
 }

@@ -177,11 +177,24 @@ impl ChartFacts {
             }
         };
         let chosen = chosen.ok_or_else(|| {
-            let newest: Vec<&str> = versions.iter().take(5).map(|version| version.version.as_str()).collect();
+            let newest: Vec<&str> = versions
+                .iter()
+                .take(5)
+                .map(|version| version.version.as_str())
+                .collect();
             FactsError::NoVersion {
                 app: app.name.clone(),
-                wanted: if wanted.is_empty() { "the newest stable" } else { wanted }.to_owned(),
-                known: if newest.is_empty() { "none".to_owned() } else { newest.join(", ") },
+                wanted: if wanted.is_empty() {
+                    "the newest stable"
+                } else {
+                    wanted
+                }
+                .to_owned(),
+                known: if newest.is_empty() {
+                    "none".to_owned()
+                } else {
+                    newest.join(", ")
+                },
             }
         })?;
         let details = self.store.app_version(&app.id, &chosen.version).await?;

@@ -63,7 +63,10 @@ async fn file(
         Ok(response) => response,
         Err(No::Unknown) => (
             StatusCode::UNAUTHORIZED,
-            [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"charts\", charset=\"UTF-8\""))],
+            [(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"charts\", charset=\"UTF-8\""),
+            )],
             "this needs a token as the password, with any user name: `c7n app token create` makes one\n",
         )
             .into_response(),
@@ -97,7 +100,10 @@ impl Charts {
             No::Broken
         })?;
         let Some(archive) = archive else {
-            tracing::error!(digest, "the archive of a published chart is gone from the data folder");
+            tracing::error!(
+                digest,
+                "the archive of a published chart is gone from the data folder"
+            );
             return Err(No::Broken);
         };
         let length = archive.metadata().await.map_err(|_| No::Broken)?.len();
@@ -105,7 +111,10 @@ impl Charts {
             (header::CONTENT_TYPE, "application/gzip".to_owned()),
             (header::CONTENT_LENGTH, length.to_string()),
             (header::ETAG, etag),
-            (header::CACHE_CONTROL, "private, max-age=31536000, immutable".to_owned()),
+            (
+                header::CACHE_CONTROL,
+                "private, max-age=31536000, immutable".to_owned(),
+            ),
         ];
         Ok((headers, Body::from_stream(ReaderStream::new(archive))).into_response())
     }
@@ -156,7 +165,11 @@ impl Charts {
             authorize(&Actor::User(owner.caller), Verb::See, resource).map_err(|_| No::Hidden)?;
             return Ok(found.project.id);
         }
-        let cluster = self.store.cluster_of_credential(&hash).await?.ok_or(No::Unknown)?;
+        let cluster = self
+            .store
+            .cluster_of_credential(&hash)
+            .await?
+            .ok_or(No::Unknown)?;
         let asked = self.store.project_id(project).await?.ok_or(No::Hidden)?;
         if self.store.cluster_serves_project(&cluster, &asked).await? {
             Ok(asked)

@@ -11,7 +11,9 @@ const KEY_LEN: usize = 32;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    #[error("the key {path} cannot be used: {source}; it belongs to the data folder, restore it from the same backup")]
+    #[error(
+        "the key {path} cannot be used: {source}; it belongs to the data folder, restore it from the same backup"
+    )]
     Key { path: PathBuf, source: io::Error },
     #[error("the key {0} is not of this platform; restore the one that its database was used with")]
     Odd(PathBuf),
@@ -115,7 +117,10 @@ mod tests {
 
         use std::os::unix::fs::PermissionsExt;
         let key = data.path().join("catalogue.key");
-        assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&key).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         std::fs::write(&key, "short").unwrap();
         assert!(matches!(Seal::open(data.path()), Err(SealError::Odd(_))));
     }

@@ -1,5 +1,6 @@
 //! Why nothing was committed.
 
+use c7n_charts::values::ValuesError;
 use c7n_git::GitError;
 use c7n_manifests::FileError;
 use c7n_manifests::edit::EditError;
@@ -33,8 +34,8 @@ pub enum DeployError {
     NoFile(String),
     #[error("{0}")]
     Invalid(String),
-    #[error("{0}")]
-    Values(String),
+    #[error(transparent)]
+    Values(#[from] ValuesError),
     #[error("{0}")]
     NoEarlier(String),
     #[error(transparent)]

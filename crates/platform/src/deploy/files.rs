@@ -33,7 +33,12 @@ impl PutFile {
             .clone()
             .filter(|message| !message.trim().is_empty())
             .unwrap_or_else(|| format!("{verb} {}", self.path));
-        Ok(Plan::of_file("put-file", &self.path, Some(self.content.clone()), message))
+        Ok(Plan::of_file(
+            "put-file",
+            &self.path,
+            Some(self.content.clone()),
+            message,
+        ))
     }
 }
 
@@ -43,7 +48,12 @@ impl RemoveFile {
             return Err(DeployError::NoFile(self.path.clone()));
         }
         check(snapshot, &self.path, Some(&self.expected))?;
-        Ok(Plan::of_file("remove-file", &self.path, None, format!("Remove {}", self.path)))
+        Ok(Plan::of_file(
+            "remove-file",
+            &self.path,
+            None,
+            format!("Remove {}", self.path),
+        ))
     }
 }
 
@@ -52,7 +62,9 @@ fn check(snapshot: &Snapshot, path: &str, expected: Option<&str>) -> Result<(), 
     if there.as_deref() == expected {
         return Ok(());
     }
-    Err(DeployError::Changed { path: path.to_owned() })
+    Err(DeployError::Changed {
+        path: path.to_owned(),
+    })
 }
 
 pub fn list_files(path: &Path, branch: &str) -> Result<Vec<RepositoryFile>, GitError> {

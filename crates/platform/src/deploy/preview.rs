@@ -6,9 +6,9 @@ use c7n_api::ChangeRecord;
 use c7n_manifests::{Confinement, FileError, Tree, assemble, compare, is_manifest_path};
 use similar::TextDiff;
 
+use super::DeployError;
 use super::plan::Plan;
 use super::snapshot::{Manifest, Outcome, Snapshot};
-use super::DeployError;
 use crate::intake::{Scopes, record};
 use crate::store::IntakeRow;
 
@@ -92,7 +92,11 @@ fn diff_of(snapshot: &Snapshot, path: &str, after: Option<&[u8]>) -> String {
     }
     let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
     let name = |side: &str, there: bool| {
-        if there { format!("{side}/{path}") } else { "/dev/null".to_owned() }
+        if there {
+            format!("{side}/{path}")
+        } else {
+            "/dev/null".to_owned()
+        }
     };
     let (old, new) = (text(before.as_deref()), text(after));
     let diff = TextDiff::from_lines(&old, &new)
@@ -102,7 +106,11 @@ fn diff_of(snapshot: &Snapshot, path: &str, after: Option<&[u8]>) -> String {
         .to_string();
     // An empty file that comes or goes has no lines to show.
     if diff.is_empty() {
-        format!("--- {}\n+++ {}\n", name("a", before.is_some()), name("b", after.is_some()))
+        format!(
+            "--- {}\n+++ {}\n",
+            name("a", before.is_some()),
+            name("b", after.is_some())
+        )
     } else {
         diff
     }

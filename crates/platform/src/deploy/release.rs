@@ -4,9 +4,9 @@ use c7n_manifests::edit::{self, Edit};
 use c7n_manifests::{Limits, Object, parse_file};
 use serde_json::{Value, json};
 
+use super::DeployError;
 use super::plan::Plan;
 use super::snapshot::Snapshot;
-use super::DeployError;
 use crate::names::{self, NameError};
 
 const GROUP: &str = "choerodon.io";
@@ -117,7 +117,12 @@ pub(super) fn file_of(instance: &str) -> String {
 }
 
 /// The whole content of a file that gets one more document.
-pub(super) fn content_with(snapshot: &Snapshot, file: &str, instance: &str, document: &str) -> Result<String, DeployError> {
+pub(super) fn content_with(
+    snapshot: &Snapshot,
+    file: &str,
+    instance: &str,
+    document: &str,
+) -> Result<String, DeployError> {
     let in_the_way = || DeployError::InTheWay {
         instance: instance.to_owned(),
         file: file.to_owned(),
@@ -131,9 +136,16 @@ pub(super) fn content_with(snapshot: &Snapshot, file: &str, instance: &str, docu
             }
             let before = std::str::from_utf8(&manifest.bytes).map_err(|_| in_the_way())?;
             let is_empty = before.trim().is_empty();
-            let gap = if before.ends_with('\n') || is_empty { "" } else { "\n" };
+            let gap = if before.ends_with('\n') || is_empty {
+                ""
+            } else {
+                "\n"
+            };
             let separator = if is_empty { "" } else { "---\n" };
-            Ok(format!("{}{gap}{separator}{document}", if is_empty { "" } else { before }))
+            Ok(format!(
+                "{}{gap}{separator}{document}",
+                if is_empty { "" } else { before }
+            ))
         }
     }
 }
@@ -182,17 +194,26 @@ pub fn check_repository(repo_url: &str, chart_name: &str) -> Result<(), DeployEr
         .iter()
         .find_map(|scheme| repo_url.strip_prefix(scheme));
     let Some(rest) = rest else {
-        return invalid(format!("{repo_url:?} is no repository: it begins with https://, http:// or oci://"));
+        return invalid(format!(
+            "{repo_url:?} is no repository: it begins with https://, http:// or oci://"
+        ));
     };
     if rest.split('/').next().unwrap_or_default().contains('@') {
         // Not shown again: it holds a secret.
         return invalid("the repository's address holds credentials; give them apart from it".to_owned());
     }
-    if rest.is_empty() || repo_url.len() > 1000 || repo_url.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    if rest.is_empty()
+        || repo_url.len() > 1000
+        || repo_url.chars().any(|c| c.is_whitespace() || c.is_control())
+    {
         return invalid("the repository's address has no host, is too long, or has spaces in it".to_owned());
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if chart_name.is_empty() || chart_name.len() > 250 || chart_name.starts_with('.') || !chart_name.chars().all(fits) {
+    if chart_name.is_empty()
+        || chart_name.len() > 250
+        || chart_name.starts_with('.')
+        || !chart_name.chars().all(fits)
+    {
         return invalid(format!("{chart_name:?} is no name of a chart"));
     }
     Ok(())

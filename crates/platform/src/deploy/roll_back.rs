@@ -1,8 +1,8 @@
 //! An instance as it was described at an earlier commit, as a new commit.
 
 use c7n_git::{BlobId, CommitId};
-use c7n_manifests::edit::replace_document;
 use c7n_manifests::Limits;
+use c7n_manifests::edit::replace_document;
 
 use super::DeployError;
 use super::plan::Plan;
@@ -48,7 +48,12 @@ impl RollBack {
         };
         let target = if now.is_some() { &file } else { &earlier.file };
         let short: String = earlier.commit.to_string().chars().take(8).collect();
-        let plan = Plan::of_file("roll-back", target, Some(content), format!("Roll back {instance} to {short}"));
+        let plan = Plan::of_file(
+            "roll-back",
+            target,
+            Some(content),
+            format!("Roll back {instance} to {short}"),
+        );
         Ok(match chart_of(&earlier, instance) {
             Some((chart, version)) => plan.of_chart(&chart, &version),
             None => plan,
@@ -61,7 +66,11 @@ impl RollBack {
         let commit = find_commit(snapshot, to)?;
         let tree = snapshot.repository.tree(&commit)?;
         let first = tree.files.get_key_value(file).into_iter();
-        let all = first.chain(tree.files.iter().filter(|(path, _)| c7n_manifests::is_manifest_path(path)));
+        let all = first.chain(
+            tree.files
+                .iter()
+                .filter(|(path, _)| c7n_manifests::is_manifest_path(path)),
+        );
         for (path, blob) in all {
             if let Some(text) = self.text(snapshot, path, blob)? {
                 return Ok(Earlier {
@@ -122,17 +131,23 @@ impl RollBack {
 
 fn find_commit(snapshot: &Snapshot, to: &str) -> Result<CommitId, DeployError> {
     let unknown = |why: &str| {
-        DeployError::NoEarlier(format!("{to:?} {why}; `c7n env history` shows the commits of this environment"))
+        DeployError::NoEarlier(format!(
+            "{to:?} {why}; `c7n env history` shows the commits of this environment"
+        ))
     };
     let is_hex = to.chars().all(|c| c.is_ascii_hexdigit());
     if !is_hex || !(4..=40).contains(&to.len()) {
         return Err(unknown("is no commit: it has 4 to 40 hexadecimal digits"));
     }
-    let head = snapshot.head.ok_or_else(|| unknown("is not in the empty repository"))?;
+    let head = snapshot
+        .head
+        .ok_or_else(|| unknown("is not in the empty repository"))?;
     let wanted = to.to_ascii_lowercase();
     // Only commits of this branch: what was never delivered here is not rolled back to.
     let log = snapshot.repository.log(&head, None, COMMITS)?;
-    let mut found = log.iter().filter(|commit| commit.id.to_string().starts_with(&wanted));
+    let mut found = log
+        .iter()
+        .filter(|commit| commit.id.to_string().starts_with(&wanted));
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one.id),
         (Some(_), Some(_)) => Err(unknown("are the first digits of several commits")),
@@ -141,7 +156,8 @@ fn find_commit(snapshot: &Snapshot, to: &str) -> Result<CommitId, DeployError> {
 }
 
 fn chart_of(earlier: &Earlier, instance: &str) -> Option<(String, String)> {
-    let objects = c7n_manifests::parse_file(&earlier.file, earlier.text.as_bytes(), &Limits::default()).ok()?;
+    let objects =
+        c7n_manifests::parse_file(&earlier.file, earlier.text.as_bytes(), &Limits::default()).ok()?;
     let object = objects.iter().find(|object| object.id.name == instance)?;
     let field = |name: &str| Some(object.value.get("spec")?.get(name)?.as_str()?.to_owned());
     Some((field("chartName")?, field("chartVersion")?))

@@ -17,9 +17,7 @@ pub(super) fn plan(snapshot: &Snapshot, instance: &str, to: RunState) -> Result<
     let release = Release::existing(snapshot, instance)?;
     const STOPPED: [&str; 2] = ["spec", "stopped"];
     let plan = match to {
-        RunState::Stopped => {
-            release.plan("stop", &[Edit::set(&STOPPED, true)], format!("Stop {instance}"))
-        }
+        RunState::Stopped => release.plan("stop", &[Edit::set(&STOPPED, true)], format!("Stop {instance}")),
         // Away with it: the file is what it was before the stop.
         RunState::Started => release.plan("start", &[Edit::remove(&STOPPED)], format!("Start {instance}")),
     }?;

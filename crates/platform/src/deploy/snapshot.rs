@@ -48,10 +48,12 @@ impl Snapshot {
                 Err(GitError::TooBig { .. }) => continue,
                 outcome => outcome?,
             };
-            left = left.checked_sub(bytes.len() as u64).ok_or_else(|| GitError::TooBig {
-                what: "all manifests of the repository together".to_owned(),
-                limit: MOST_BYTES,
-            })?;
+            left = left
+                .checked_sub(bytes.len() as u64)
+                .ok_or_else(|| GitError::TooBig {
+                    what: "all manifests of the repository together".to_owned(),
+                    limit: MOST_BYTES,
+                })?;
             manifests.insert(path.clone(), Manifest::new(path, bytes));
         }
         Ok(Self {

@@ -59,11 +59,14 @@ impl Store {
 
     /// By id or name, in the project of this id.
     pub async fn app(&self, project: &str, name: &str) -> Result<Option<App>, StoreError> {
-        let row = sqlx::query(const_sql(VIEW, "WHERE a.project_id = $1 AND (a.id = $2 OR a.name = $2)"))
-            .bind(project)
-            .bind(name)
-            .fetch_optional(self.readers())
-            .await?;
+        let row = sqlx::query(const_sql(
+            VIEW,
+            "WHERE a.project_id = $1 AND (a.id = $2 OR a.name = $2)",
+        ))
+        .bind(project)
+        .bind(name)
+        .fetch_optional(self.readers())
+        .await?;
         let Some(row) = row else { return Ok(None) };
         let mut connection = self.readers().acquire().await?;
         Ok(Some(app(&mut connection, &self.addresses(), &row).await?))

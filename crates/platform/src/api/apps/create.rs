@@ -27,14 +27,20 @@ pub async fn create_app(
     Body(new): Body<NewApp>,
 ) -> Result<(StatusCode, Json<App>), Failure> {
     // The platform will visit the address of a source: that is for owners to decide.
-    let verb = if new.source.is_some() { Verb::Manage } else { Verb::Push };
+    let verb = if new.source.is_some() {
+        Verb::Manage
+    } else {
+        Verb::Push
+    };
     let project = api.project(&who, verb, &project).await?;
     names::label("application name", &new.name)?;
     let id = new_id();
     let (source, password) = match new.source {
         Some(source) => {
             let (source, password) = checked(&new.name, source)?;
-            let sealed = password.map(|password| api.inner.seal.seal(&id, &password)).transpose();
+            let sealed = password
+                .map(|password| api.inner.seal.seal(&id, &password))
+                .transpose();
             (Some(source), sealed.map_err(|error| Failure::internal(&error))?)
         }
         None => (None, None),
@@ -50,11 +56,19 @@ pub async fn create_app(
         password,
     })
     .await?;
-    tx.audit(&who.name(), "create", &format!("app/{}", new.name), Some(&project.id))
-        .await?;
+    tx.audit(
+        &who.name(),
+        "create",
+        &format!("app/{}", new.name),
+        Some(&project.id),
+    )
+    .await?;
     tx.commit().await?;
     let made = api.store().app(&project.id, &id).await?;
-    Ok((StatusCode::CREATED, Json(made.ok_or_else(|| Failure::not_found("application"))?)))
+    Ok((
+        StatusCode::CREATED,
+        Json(made.ok_or_else(|| Failure::not_found("application"))?),
+    ))
 }
 
 fn checked(name: &str, source: NewChartSource) -> Result<(ChartSource, Option<String>), Failure> {

@@ -26,8 +26,13 @@ pub async fn delete_app(
     let _held = archives.hold().await;
     let mut tx = api.store().write().await?;
     let digests = tx.delete_app(&app.id).await?;
-    tx.audit(&who.name(), "delete", &format!("app/{}", app.name), Some(&project.id))
-        .await?;
+    tx.audit(
+        &who.name(),
+        "delete",
+        &format!("app/{}", app.name),
+        Some(&project.id),
+    )
+    .await?;
     tx.commit().await?;
     for digest in digests {
         if !api.store().archive_is_used(&digest).await? {

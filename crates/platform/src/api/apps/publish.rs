@@ -43,14 +43,21 @@ pub async fn publish_chart(
     })?;
     let chart = read(body.clone()).await?;
     let metadata = &chart.metadata;
-    let app = api.store().app(&project.id, &metadata.name).await?.ok_or_else(|| {
-        Failure::new(
-            StatusCode::NOT_FOUND,
-            "not-found",
-            format!("the project has no application {}, as this chart is called", metadata.name),
-            format!("create it first: `c7n app create {}`", metadata.name),
-        )
-    })?;
+    let app = api
+        .store()
+        .app(&project.id, &metadata.name)
+        .await?
+        .ok_or_else(|| {
+            Failure::new(
+                StatusCode::NOT_FOUND,
+                "not-found",
+                format!(
+                    "the project has no application {}, as this chart is called",
+                    metadata.name
+                ),
+                format!("create it first: `c7n app create {}`", metadata.name),
+            )
+        })?;
     if app.name != metadata.name || app.source.is_some() {
         return Err(Failure::conflict(
             format!("the charts of {} come from another repository", app.name),
@@ -73,7 +80,10 @@ pub async fn publish_chart(
                 archives.remove(&digest).await;
             }
             return Err(Failure::conflict(
-                format!("{} {} is published already, with other content", app.name, metadata.version),
+                format!(
+                    "{} {} is published already, with other content",
+                    app.name, metadata.version
+                ),
                 "give the chart a new version in Chart.yaml: what a version means never changes",
             ));
         }
@@ -106,7 +116,12 @@ async fn read(body: Bytes) -> Result<ChartArchive, Failure> {
     let chart = work
         .await
         .map_err(|broken| Failure::internal(&broken))?
-        .map_err(|error| Failure::invalid(format!("this is no chart: {error}"), "mend it and package it anew"))?;
+        .map_err(|error| {
+            Failure::invalid(
+                format!("this is no chart: {error}"),
+                "mend it and package it anew",
+            )
+        })?;
     if let Err(rule) = c7n_charts::archive::check_published_name(&chart.metadata.name) {
         return Err(Failure::invalid(rule, "name the chart so in Chart.yaml"));
     }

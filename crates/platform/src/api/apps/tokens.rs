@@ -48,7 +48,10 @@ pub async fn issue_chart_token(
     let project = api.project(&who, Verb::Manage, &project).await?;
     let now = now_ms();
     if new.expires_ms.is_some_and(|at| at <= now) {
-        return Err(Failure::invalid("the token would have expired already", "choose a later time"));
+        return Err(Failure::invalid(
+            "the token would have expired already",
+            "choose a later time",
+        ));
     }
     let issued = tokens::issue();
     let token = Token {
@@ -66,8 +69,13 @@ pub async fn issue_chart_token(
         ));
     }
     tx.create_chart_token(&project.id, &token, &issued.hash).await?;
-    tx.audit(&who.name(), "create", &format!("chart-token/{}", token.id), Some(&project.id))
-        .await?;
+    tx.audit(
+        &who.name(),
+        "create",
+        &format!("chart-token/{}", token.id),
+        Some(&project.id),
+    )
+    .await?;
     tx.commit().await?;
     let answer = IssuedToken {
         token: issued.token,
@@ -93,8 +101,13 @@ pub async fn revoke_chart_token(
     if !tx.delete_chart_token(&project.id, &id).await? {
         return Err(Failure::not_found("token"));
     }
-    tx.audit(&who.name(), "delete", &format!("chart-token/{id}"), Some(&project.id))
-        .await?;
+    tx.audit(
+        &who.name(),
+        "delete",
+        &format!("chart-token/{id}"),
+        Some(&project.id),
+    )
+    .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

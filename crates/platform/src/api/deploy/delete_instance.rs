@@ -34,5 +34,12 @@ pub async fn delete_instance(
     Asked(how): Asked<How>,
 ) -> Result<Json<Deployed>, Failure> {
     let mode = how.mode.unwrap_or_default();
-    super::carry_out(&api, &who, (&project, &environment), Operation::Delete { instance }, mode).await
+    super::carry_out(
+        &api,
+        &who,
+        (&project, &environment),
+        Operation::Delete { instance },
+        mode,
+    )
+    .await
 }

@@ -18,9 +18,7 @@ pub async fn list_repository_files(
     who: SignedIn,
     Named((project, environment)): Named<(String, String)>,
 ) -> Result<Json<Vec<RepositoryFile>>, Failure> {
-    let (_, environment) = api
-        .environment(&who, Verb::See, (&project, &environment))
-        .await?;
+    let (_, environment) = api.environment(&who, Verb::See, (&project, &environment)).await?;
     Ok(Json(api.inner.deployer.files(&environment.id, None).await?))
 }
 
@@ -38,9 +36,7 @@ pub async fn get_repository_file(
     who: SignedIn,
     Named((project, environment, path)): Named<(String, String, String)>,
 ) -> Result<Json<RepositoryFile>, Failure> {
-    let (_, environment) = api
-        .environment(&who, Verb::See, (&project, &environment))
-        .await?;
+    let (_, environment) = api.environment(&who, Verb::See, (&project, &environment)).await?;
     let found = api.inner.deployer.files(&environment.id, Some(path)).await?;
     let file = found.into_iter().next();
     Ok(Json(file.ok_or_else(|| Failure::not_found("file"))?))

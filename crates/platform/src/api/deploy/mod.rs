@@ -59,5 +59,7 @@ async fn carry_out(
         environment_id: &environment.id,
         environment: &environment.name,
     };
-    Ok(Json(api.inner.deployer.carry_out(&scene, &operation, mode).await?))
+    Ok(Json(
+        api.inner.deployer.carry_out(&scene, &operation, mode).await?,
+    ))
 }
