@@ -3,3 +3,4 @@
 mod archive;
 mod index;
 mod pack;
+mod values;

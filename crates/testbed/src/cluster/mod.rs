@@ -35,7 +35,7 @@ mod start;
 mod state;
 mod stop;
 mod storage;
-mod tar;
+pub(crate) mod tar;
 mod wait;
 
 use std::path::{Path, PathBuf};

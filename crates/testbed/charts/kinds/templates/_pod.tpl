@@ -1,0 +1,16 @@
+{{- define "kinds.pod" -}}
+metadata:
+  labels:
+    app: {{ .app }}
+spec:
+  {{- with .restart }}
+  restartPolicy: {{ . }}
+  {{- end }}
+  tolerations:
+    - operator: Exists
+  containers:
+    - name: main
+      image: {{ .root.Values.image }}
+      imagePullPolicy: IfNotPresent
+      command: [sample, job]
+{{- end }}
