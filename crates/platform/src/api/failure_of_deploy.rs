@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use c7n_charts::repository::RepositoryError;
+use c7n_git::GitError;
 
 use super::Failure;
 use crate::catalogue::FactsError;
@@ -63,6 +64,9 @@ impl From<DeployError> for Failure {
             ),
             DeployError::Name(error) => error.into(),
             DeployError::Facts(error) => error.into(),
+            DeployError::Git(GitError::BadPath { .. } | GitError::TooBig { .. }) => {
+                Self::invalid(text, "nothing was written; choose another path or a smaller file")
+            }
             DeployError::Git(error) => error.into(),
             DeployError::Store(error) => error.into(),
         }

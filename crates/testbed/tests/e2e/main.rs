@@ -8,6 +8,7 @@ mod command_line;
 mod commands;
 mod crashes;
 mod deletions;
+mod deploys;
 mod drift;
 mod every_kind;
 mod loops;
