@@ -81,8 +81,12 @@ impl Client {
         self.send(request).await.map(drop)
     }
 
-    /// The same, where the answer tells what was done.
-    pub async fn delete_for<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T> {
+    /// A deletion that tells what became of it.
+    pub async fn delete_and_hear<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<T> {
         self.call(Method::DELETE, path, query, None::<&()>).await
     }
 

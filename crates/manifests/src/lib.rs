@@ -22,6 +22,7 @@
 
 mod applyset;
 mod assemble;
+mod cause;
 mod compare;
 mod confine;
 pub mod edit;
@@ -33,10 +34,12 @@ mod ownership;
 mod parse;
 mod plan;
 mod summary;
+mod survey;
 mod yaml;
 
-pub use applyset::{applyset_id, decorate};
+pub use applyset::{APPLYSET_PARENT, applyset_id, decorate};
 pub use assemble::{Tree, assemble};
+pub use cause::{Clue, Crash, Run, Trouble, last_words, trouble};
 pub use compare::{Change, Index, Indexed, Record, carry_over, compare};
 pub use confine::{Confinement, Scope, builtin_scope, confine, crd_scopes};
 pub use error::{ErrorCode, FileError};
@@ -49,4 +52,5 @@ pub use plan::{
     Step, Wave, plan, wave_of,
 };
 pub use summary::{state_digest, summary};
+pub use survey::{Survey, survey};
 pub use yaml::{Limits, yaml_to_json};

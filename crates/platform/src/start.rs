@@ -22,6 +22,7 @@ use crate::catalogue::{self, Archives, ChartFacts, Charts, Seal, SealError};
 use crate::config::{Config, ssh_host};
 use crate::deploy::Deployer;
 use crate::fleet::Fleet;
+use crate::instances::Teller;
 use crate::intake::Intake;
 use crate::repositories::Repositories;
 use crate::store::{Addresses, Store, StoreError};
@@ -74,9 +75,12 @@ impl Platform {
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let repositories = Repositories::new(data);
 
+        let instances = Teller::default();
+        tasks.spawn(instances.clone().run(store.clone(), shutdown.clone()));
         let fleet = Fleet::start(
             store.clone(),
             repositories.clone(),
+            instances,
             tasks.clone(),
             shutdown.clone(),
         )

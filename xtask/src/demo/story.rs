@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use c7n_api::{Activation, Cluster, ClusterState, Environment};
+use c7n_api::{Cluster, Environment};
 use c7n_testbed::cluster::ClusterHandle;
-use c7n_testbed::stack::{Access, Agent, AgentOptions, Binaries, Cli, Server, WorkingCopy, eventually};
+use c7n_testbed::stack::{Access, Binaries, Cli, Joining, Server, WorkingCopy};
 
 use super::Arguments;
 use super::application::{Application, Definition};
@@ -38,7 +38,16 @@ pub async fn tell(
     .await?;
     teller.done("project shop, and a key of yours for the Git host");
 
-    let mut agent = join(&cli, &server, binaries, handle, folder).await?;
+    let joining = Joining {
+        project: PROJECT,
+        cluster: "east",
+        kubeconfig: &handle.kubeconfig,
+        context: handle.context.as_deref(),
+        folder,
+        arguments: &[],
+        patience: PATIENCE,
+    };
+    let mut agent = joining.join(&server).await?;
     let cluster: Cluster = cli.json(&["cluster", "show", "-p", PROJECT, "east"]).await?;
     let nodes: Vec<String> = cluster.nodes.iter().map(|node| node.name.clone()).collect();
     teller.done(&format!(
@@ -77,44 +86,6 @@ pub async fn tell(
     }
     agent.stop().await?;
     server.stop().await
-}
-
-async fn join(
-    cli: &Cli,
-    server: &Server,
-    binaries: &Binaries,
-    handle: &ClusterHandle,
-    folder: &Path,
-) -> Result<Agent> {
-    cli.run(&["cluster", "create", "-p", PROJECT, "east"]).await?;
-    let activation: Activation = cli
-        .json(&["cluster", "activation", "-p", PROJECT, "east"])
-        .await?;
-    let options = AgentOptions {
-        connect: server.connect(),
-        cluster_id: activation.cluster_id,
-        choerodon_id: activation.choerodon_id,
-        kubeconfig: handle.kubeconfig.clone(),
-        context: handle.context.clone(),
-        data: folder.join("agent"),
-        arguments: Vec::new(),
-    };
-    let mut agent = Agent::start(binaries, options, &activation.token, &folder.join("agent.log"))?;
-    let joined = eventually("the cluster joins", PATIENCE, || async {
-        let cluster: Cluster = cli.json(&["cluster", "show", "-p", PROJECT, "east"]).await?;
-        ensure!(
-            cluster.state == ClusterState::Running,
-            "it is {:?}: {:?}",
-            cluster.state,
-            cluster.message
-        );
-        Ok(())
-    })
-    .await;
-    match joined {
-        Ok(()) => Ok(agent),
-        Err(error) => Err(error.context(agent.process()?.tail())),
-    }
 }
 
 async fn environment(

@@ -62,13 +62,14 @@ impl ClusterError {
 #[derive(Clone)]
 pub struct ClusterAccess {
     client: Client,
+    plain: Client,
     uid: String,
     own_namespace: Option<String>,
 }
 
 impl ClusterAccess {
     pub async fn connect(config: &Config) -> Result<Self, ClusterError> {
-        let client = client(config).await?;
+        let (client, plain) = clients(&settings(config).await?)?;
         // The uid of kube-system is what identifies a cluster: it is made once and survives upgrades and renames.
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let system = deadline(
@@ -84,6 +85,7 @@ impl ClusterAccess {
             .then(|| client.default_namespace().to_owned());
         Ok(Self {
             client,
+            plain,
             uid,
             own_namespace,
         })
@@ -91,6 +93,12 @@ impl ClusterAccess {
 
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// One that never repeats a call by itself: whoever has many to make must hear that the API server is busy, and give
+    /// the place to others meanwhile.
+    pub fn plain_client(&self) -> Client {
+        self.plain.clone()
     }
 
     pub fn uid(&self) -> &str {
@@ -117,28 +125,35 @@ impl ClusterAccess {
     }
 }
 
-async fn client(config: &Config) -> Result<Client, ClusterError> {
-    let settings = match &config.kubeconfig {
-        Some(path) => {
-            let refused = |cause| ClusterError::Kubeconfig {
-                path: path.clone(),
-                cause,
-            };
-            let kubeconfig = Kubeconfig::read_from(path).map_err(refused)?;
-            let options = KubeConfigOptions {
-                context: config.context.clone(),
-                ..Default::default()
-            };
-            kube::Config::from_custom_kubeconfig(kubeconfig, &options)
-                .await
-                .map_err(refused)?
-        }
-        None => kube::Config::incluster().map_err(ClusterError::NotInCluster)?,
+async fn settings(config: &Config) -> Result<kube::Config, ClusterError> {
+    let Some(path) = &config.kubeconfig else {
+        return kube::Config::incluster().map_err(ClusterError::NotInCluster);
     };
-    Client::try_from(settings).map_err(|cause| ClusterError::Refused {
-        asked: "a client",
-        cause: Box::new(cause),
-    })
+    let refused = |cause| ClusterError::Kubeconfig {
+        path: path.clone(),
+        cause,
+    };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(refused)?;
+    let options = KubeConfigOptions {
+        context: config.context.clone(),
+        ..Default::default()
+    };
+    kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .map_err(refused)
+}
+
+/// One that asks a busy API server again, as a single call wants it, and one that does not.
+fn clients(settings: &kube::Config) -> Result<(Client, Client), ClusterError> {
+    let client = |default_retry| {
+        let mut settings = settings.clone();
+        settings.default_retry = default_retry;
+        Client::try_from(settings).map_err(|cause| ClusterError::Refused {
+            asked: "a client",
+            cause: Box::new(cause),
+        })
+    };
+    Ok((client(true)?, client(false)?))
 }
 
 fn node_info(node: Node) -> NodeInfo {
@@ -169,5 +184,41 @@ pub(crate) async fn deadline<T>(
             cause: Box::new(cause),
         }),
         Err(_) => Err(ClusterError::Timeout { asked }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_plain_client_tells_at_once_that_the_server_is_busy() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (asked, mut calls) = tokio::sync::mpsc::channel(16);
+        let server = tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let _ = socket.read(&mut [0; 4096]).await;
+                let _ = asked.send(()).await;
+                let busy = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 4\r\n\
+                            Connection: close\r\n\r\nbusy";
+                let _ = socket.write_all(busy.as_bytes()).await;
+            }
+        });
+        let (_, plain) = clients(&kube::Config::new(url.parse().unwrap())).unwrap();
+
+        let namespaces: Api<Namespace> = Api::all(plain);
+        let refused = namespaces.get("default").await.unwrap_err();
+
+        assert!(
+            matches!(&refused, kube::Error::Api(status) if status.code == 429),
+            "{refused}"
+        );
+        assert!(calls.recv().await.is_some());
+        assert!(calls.try_recv().is_err(), "asked once");
+        server.abort();
     }
 }

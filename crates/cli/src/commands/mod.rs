@@ -5,6 +5,8 @@ mod cluster;
 mod completions;
 mod deploy;
 mod env;
+mod forgotten;
+mod instance;
 mod key;
 mod login;
 mod project;
@@ -110,6 +112,9 @@ enum Command {
     Start(deploy::Start),
     /// Delete an instance from an environment
     Delete(deploy::Delete),
+    /// Instances: the Helm releases of an environment, and why one is not well
+    #[command(subcommand)]
+    Instance(instance::InstanceCommand),
     /// Your SSH keys, for pushing to the Git host
     #[command(subcommand)]
     Key(key::Key),
@@ -133,6 +138,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Stop(command) => return deploy::stop(global, command).await,
         Command::Start(command) => return deploy::start(global, command).await,
         Command::Delete(command) => return deploy::delete(global, command).await,
+        Command::Instance(command) => instance::run(global, command).await?,
         Command::Key(command) => key::run(global, command).await?,
         Command::Completions(command) => completions::run(&command),
         Command::Version => version::run(global).await?,
@@ -180,5 +186,9 @@ mod tests {
             let found = command.find_subcommand_mut(name).expect("it was declared above");
             insta::assert_snapshot!(format!("help_{name}"), found.render_long_help().to_string());
         }
+        let instance = command
+            .find_subcommand_mut("instance")
+            .expect("there is an instance command");
+        insta::assert_snapshot!("help_instance", instance.render_help().to_string());
     }
 }

@@ -36,11 +36,19 @@ pub struct ObjectState {
     pub file: String,
     #[prost(string, tag = "13")]
     pub commit: String,
-    /// 16 bytes over everything that is reported.
+    /// 16 bytes over everything that is reported, except `cause`.
     #[prost(bytes = "bytes", tag = "14")]
     pub digest: Bytes,
     #[prost(int64, tag = "15")]
     pub created_ms: i64,
+    /// The Helm release that made it, as its own label says.
+    #[prost(string, tag = "16")]
+    pub release: String,
+    /// Why it is not well, where that is more than `message`, which its own status says: one sentence, and below it, line by
+    /// line, the last words of a container that crashed. It follows from what is known of other objects too, so that it is no
+    /// part of the digest: a look at an object and what is told of it stay one and the same.
+    #[prost(string, tag = "17")]
+    pub cause: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enumeration)]

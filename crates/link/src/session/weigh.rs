@@ -13,7 +13,7 @@ use crate::messages::Item;
 /// At least what an element of any list inside an item takes; held to by a test.
 pub(super) const ELEMENT: usize = 192;
 /// Sorts of items that are decoded at all; what else comes is passed over and takes nothing.
-const KNOWN: [RangeInclusive<u32>; 2] = [1..=8, 20..=25];
+const KNOWN: [RangeInclusive<u32>; 3] = [1..=8, 20..=20, 22..=25];
 /// Lists that lie one level deeper: field of the item, field of what it holds. `HeldPrune` of a `DeliveryReport`.
 const DEEPER: [(u32, u32); 1] = [(3, 9)];
 

@@ -33,7 +33,6 @@ pub fn any_item() -> impl Strategy<Value = Say> {
         cluster(),
         kinds(),
         environment(),
-        wanted(),
         command(),
         word().prop_map(|command_id| Say::Cancel(CancelCommand { command_id })),
         detail_request(),
@@ -72,7 +71,6 @@ pub fn one_of_each() -> Vec<Say> {
             kinds: vec![Kind::default()],
         }),
         Say::Environment(EnvironmentSpec::default()),
-        Say::Wanted(Wanted::default()),
         Say::Command(Command {
             action: Some(Action::Sync(Sync {})),
             ..Command::default()
@@ -254,17 +252,6 @@ fn environment() -> impl Strategy<Value = Say> {
                 })
             },
         )
-}
-
-fn wanted() -> impl Strategy<Value = Say> {
-    (word(), word(), any::<u64>(), word()).prop_map(|(environment_id, commit, generation, traceparent)| {
-        Say::Wanted(Wanted {
-            environment_id,
-            commit,
-            generation,
-            traceparent,
-        })
-    })
 }
 
 fn command() -> impl Strategy<Value = Say> {

@@ -16,6 +16,7 @@ mod failure;
 mod failure_of_deploy;
 mod find;
 mod health;
+mod instances;
 mod login;
 mod me;
 mod members;
@@ -175,6 +176,7 @@ fn closed_operations() -> OpenApiRouter<Api> {
         .merge(environments::routes())
         .merge(apps::routes())
         .merge(deploy::routes())
+        .merge(instances::routes())
         .merge(commands::routes())
         .merge(events::routes())
 }

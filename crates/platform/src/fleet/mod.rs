@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::Wake;
+use crate::instances::Teller;
 use crate::repositories::Repositories;
 use crate::store::{Store, StoreError};
 use mailbox::Mailbox;
@@ -41,6 +42,7 @@ pub struct Fleet {
 struct Inner {
     store: Store,
     repositories: Repositories,
+    instances: Teller,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     introductions: Semaphore,
@@ -58,6 +60,7 @@ impl Fleet {
     pub async fn start(
         store: Store,
         repositories: Repositories,
+        instances: Teller,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, StoreError> {
@@ -67,6 +70,7 @@ impl Fleet {
         let inner = Inner {
             store,
             repositories,
+            instances,
             tasks,
             shutdown,
             introductions: Semaphore::new(INTRODUCTIONS),

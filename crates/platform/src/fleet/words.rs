@@ -106,6 +106,8 @@ pub fn live_object(state: &ObjectState, seen_ms: i64) -> LiveObject {
             Health::Missing => HealthStatus::Missing,
         },
         message: filled(&state.message).map(str::to_owned),
+        cause: filled(&state.cause).map(str::to_owned),
+        release: filled(&state.release).map(str::to_owned),
         summary: state.summary.clone(),
         owners: state
             .owners

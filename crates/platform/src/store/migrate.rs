@@ -16,6 +16,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0002_catalogue",
         include_str!("../../migrations/sqlite/0002_catalogue.sql"),
     ),
+    (
+        "0004_instances",
+        include_str!("../../migrations/sqlite/0004_instances.sql"),
+    ),
 ];
 
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), StoreError> {

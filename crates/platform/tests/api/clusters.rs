@@ -60,3 +60,25 @@ async fn an_activation_is_one_command_and_the_newest_counts() {
         .unwrap();
     assert_eq!(known, [c7n_platform::access::tokens::hash(token)]);
 }
+
+#[tokio::test]
+async fn a_cluster_that_will_not_come_back_is_forgotten_with_its_environments() {
+    let server = Server::start().await;
+    let id = server.environment("shop").await;
+    server
+        .sql("UPDATE clusters SET epoch = 1, last_seen_ms = 5")
+        .await;
+    let path = "/projects/shop/clusters/east";
+    server.admin().delete(path).await.refused(StatusCode::CONFLICT);
+
+    let forget = format!("{path}?forget=true");
+    let forgotten = server.admin().delete(&forget).await.expect(StatusCode::OK);
+
+    assert_eq!(forgotten["stays"][0]["namespace"], "shop-staging");
+    server.admin().get(path).await.refused(StatusCode::NOT_FOUND);
+    assert!(!server.data.path().join(format!("repositories/{id}.git")).exists());
+    assert_eq!(
+        server.audited("forget").await,
+        ["environment/staging", "cluster/east"]
+    );
+}

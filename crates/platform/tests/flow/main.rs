@@ -13,6 +13,7 @@ mod commands;
 mod deliveries;
 mod deployments;
 mod fake_agent;
+mod instances;
 mod pushes;
 mod repository;
 #[allow(dead_code, reason = "the other tests of the platform use all of it")]

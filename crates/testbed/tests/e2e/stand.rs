@@ -4,11 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use c7n_api::{
-    Activation, Cluster, ClusterState, Environment, EnvironmentError, EnvironmentPhase, LiveObject,
-};
+use c7n_api::{Cluster, ClusterState, Environment, EnvironmentError, EnvironmentPhase, LiveObject};
 use c7n_testbed::stack::{
-    Access, Agent, AgentOptions, Binaries, Cli, Kubectl, Server, WorkingCopy, eventually,
+    Access, Agent, Binaries, Cli, Joining, Kubectl, Server, WorkingCopy, cluster_becomes, eventually,
 };
 
 /// How long anything may take on a machine that does other things too.
@@ -45,7 +43,6 @@ pub struct Stand {
     pub cli: Cli,
     /// Also part of every namespace, so that tests do not meet in the cluster.
     pub project: String,
-    binaries: Binaries,
     access: Access,
     folder: tempfile::TempDir,
 }
@@ -91,7 +88,6 @@ impl Stand {
             agents: Vec::new(),
             cli,
             project,
-            binaries,
             access,
             folder,
         })
@@ -116,26 +112,19 @@ impl Stand {
 
     /// Creates the cluster's record, starts an agent for it and waits until it is running.
     pub async fn join(&mut self, name: &str, cluster: TestCluster, arguments: &[&str]) -> Result<()> {
-        self.cli
-            .run(&["cluster", "create", "-p", &self.project, name])
-            .await?;
-        let activation: Activation = self
-            .cli
-            .json(&["cluster", "activation", "-p", &self.project, name])
-            .await?;
-        let options = AgentOptions {
-            connect: self.server.connect(),
-            cluster_id: activation.cluster_id,
-            choerodon_id: activation.choerodon_id,
-            kubeconfig: cluster.kubeconfig()?,
+        let kubeconfig = cluster.kubeconfig()?;
+        let joining = Joining {
+            project: &self.project,
+            cluster: name,
+            kubeconfig: &kubeconfig,
             context: None,
-            data: self.folder.path().join(format!("agent-{name}")),
-            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            folder: self.folder.path(),
+            arguments,
+            patience: PATIENCE,
         };
-        let log = self.folder.path().join(format!("agent-{name}.log"));
-        self.agents
-            .push(Agent::start(&self.binaries, options, &activation.token, &log)?);
-        self.cluster_becomes(name, ClusterState::Running).await
+        let agent = joining.join(&self.server).await;
+        self.agents.push(agent.map_err(|error| self.explain(error))?);
+        Ok(())
     }
 
     pub async fn cluster(&self, name: &str) -> Result<Cluster> {
@@ -144,19 +133,16 @@ impl Stand {
             .await
     }
 
+    /// Whether containers run on it.
+    pub async fn has_real_node(&self, cluster: &str) -> Result<bool> {
+        let nodes = self.cluster(cluster).await?.nodes;
+        Ok(nodes.iter().any(|node| !node.kubelet_version.starts_with("kwok")))
+    }
+
     pub async fn cluster_becomes(&self, name: &str, state: ClusterState) -> Result<()> {
-        eventually(&format!("cluster {name} becomes {state:?}"), PATIENCE, || async {
-            let cluster = self.cluster(name).await?;
-            ensure!(
-                cluster.state == state,
-                "it is {:?}: {:?}",
-                cluster.state,
-                cluster.message
-            );
-            Ok(())
-        })
-        .await
-        .map_err(|error| self.explain(error))
+        cluster_becomes(&self.cli, (&self.project, name), state, PATIENCE)
+            .await
+            .map_err(|error| self.explain(error))
     }
 
     /// An environment on cluster A that is ready, with a working copy.

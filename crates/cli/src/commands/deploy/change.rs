@@ -73,7 +73,7 @@ pub async fn delete(global: &Global, delete: Delete) -> Result<ExitCode> {
             Mode::DryRun => &[("mode", "dry-run")],
             Mode::Commit => &[],
         };
-        client.delete_for(&path, query).await
+        client.delete_and_hear(&path, query).await
     })
     .await
 }

@@ -7,7 +7,7 @@ mod list;
 mod objects;
 mod run_command;
 mod show;
-mod tree;
+pub(super) mod tree;
 mod watch;
 
 use std::process::ExitCode;
@@ -32,7 +32,7 @@ pub enum Env {
     History(history::History),
     /// Show what is wrong, by file and line
     Errors(errors::Errors),
-    /// Show the live objects as a tree by owner, with health
+    /// Show the live objects as a tree by instance and owner, with health
     Objects(objects::Objects),
     /// Fetch and converge now
     Sync(run_command::Sync),
