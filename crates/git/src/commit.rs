@@ -47,6 +47,21 @@ pub struct NewCommit<'a> {
 }
 
 impl Repository {
+    /// Whether a file may be written or removed at this path of `commit`: what [`Repository::commit`] would say of it.
+    pub fn check_path(&self, commit: Option<&CommitId>, path: &str) -> Result<()> {
+        check_path(path)?;
+        let repository = self.local();
+        let tree = match commit {
+            Some(commit) => Some(
+                self.find_commit(&repository, commit)?
+                    .tree()
+                    .map_err(GitError::storage)?,
+            ),
+            None => None,
+        };
+        kind_at(tree.as_ref(), path).map(drop)
+    }
+
     /// Writes the commit and moves the branch to it. Edits that change nothing give the commit that is there.
     ///
     /// [`GitError::RefChanged`] when somebody else was quicker: read what they wrote, and decide anew. On the disk when this

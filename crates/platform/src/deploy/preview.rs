@@ -23,6 +23,9 @@ impl Preview {
         let mut diff = String::new();
         let mut edited = BTreeMap::new();
         for edit in &plan.edits {
+            snapshot
+                .repository
+                .check_path(snapshot.head.as_ref(), &edit.path)?;
             diff.push_str(&diff_of(snapshot, &edit.path, edit.content.as_deref()));
             edited.insert(edit.path.as_str(), edit.content.as_deref());
         }

@@ -275,6 +275,8 @@ mod tests {
             uid: "u".into(),
             health,
             message: Some("why".into()),
+            release: None,
+            cause: None,
             summary: BTreeMap::new(),
             owners: vec![],
             managed: true,
