@@ -68,6 +68,10 @@ impl Client {
         Ok(Self { http, base, token })
     }
 
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
     pub async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T> {
         self.call(Method::GET, path, query, None::<&()>).await
     }

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::first_run::{self, FirstRun, FirstRunError};
 use crate::access::git::{GitAccess, Pushed};
 use crate::access::passwords::Passwords;
+use crate::agent_chart;
 use crate::api::{self, Api, Catalogue};
 use crate::catalogue::{self, Archives, ChartFacts, Charts, Seal, SealError};
 use crate::config::{Config, ssh_host};
@@ -53,6 +54,8 @@ pub enum StartError {
     Charts(#[from] c7n_charts::repository::RepositoryError),
     #[error(transparent)]
     FirstRun(#[from] FirstRunError),
+    #[error("the agent's chart cannot be packed ({0}); this is a defect of the build, please report it")]
+    AgentChart(#[from] c7n_pack::chart::ChartError),
 }
 
 /// A platform that runs until [`Platform::stop`].
@@ -81,6 +84,7 @@ impl Platform {
             store.clone(),
             repositories.clone(),
             instances,
+            credential_age(config),
             tasks.clone(),
             shutdown.clone(),
         )
@@ -119,7 +123,7 @@ impl Platform {
         let charts = Charts::new(store.clone(), catalogue.archives.clone());
         let api = Api::new(
             store.clone(),
-            data,
+            config,
             wake,
             catalogue,
             tasks.clone(),
@@ -129,6 +133,7 @@ impl Platform {
         let router = api::router(api)
             .merge(fleet.router())
             .merge(catalogue::router(charts))
+            .merge(agent_chart::router()?)
             .merge(Router::new().nest("/git", http_router(Arc::clone(&git_host))));
         let keep = |first_run: &FirstRun| match &config.first_run_file {
             Some(path) => write_first_run(path, first_run, &store.addresses()),
@@ -278,6 +283,11 @@ fn lock(folder: &Path) -> Result<File, StartError> {
         Err(TryLockError::WouldBlock) => Err(StartError::InUse(folder.to_owned())),
         Err(TryLockError::Error(source)) => Err(fail(source)),
     }
+}
+
+/// How old a credential of an agent may become before it is replaced.
+fn credential_age(config: &Config) -> Duration {
+    Duration::from_secs(u64::from(config.credential_days) * 24 * 60 * 60)
 }
 
 fn addresses(config: &Config, http: SocketAddr, ssh: &SshHost) -> Addresses {

@@ -127,7 +127,7 @@ impl Delivery {
             .map_err(|error| error.to_string())?;
         for (object, done) in Box::pin(write(&hand, &tree.objects, decided, cancel)).await {
             match done {
-                Ok(action) => results.applied(object, action),
+                Ok(done) => results.applied(object, done.action, &done.drifted),
                 Err(failure) => results.failed(object, failure),
             }
         }

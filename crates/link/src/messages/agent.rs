@@ -146,6 +146,22 @@ pub struct ObjectResult {
     /// Machine-readable reason of a failure, for instance `unknown-kind` or `conflict`.
     #[prost(string, tag = "6")]
     pub code: String,
+    /// Of an object that was repaired: what somebody else had changed.
+    #[prost(message, repeated, tag = "7")]
+    pub drifted: Vec<DriftedField>,
+}
+
+/// A field that the file sets and somebody else had changed. Never its value.
+#[derive(Clone, PartialEq, Eq, Hash, Message)]
+pub struct DriftedField {
+    #[prost(string, tag = "1")]
+    pub field: String,
+    /// Empty when it was taken out: nobody is remembered for that.
+    #[prost(string, tag = "2")]
+    pub manager: String,
+    /// When the manager last wrote the object; 0 where that is not known.
+    #[prost(int64, tag = "3")]
+    pub time_ms: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enumeration)]

@@ -24,7 +24,6 @@ mod openapi;
 mod projects;
 mod users;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +40,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::access::login_limit::LoginLimit;
 use crate::access::passwords::Passwords;
 use crate::catalogue::{Archives, ChartFacts, Seal};
+use crate::config::{Config, Image};
 use crate::deploy::Deployer;
 use crate::repositories::Repositories;
 use crate::store::Store;
@@ -83,6 +83,7 @@ struct Inner {
     passwords: Passwords,
     login_limit: LoginLimit,
     installation_id: String,
+    agent_image: Option<Image>,
     wake: Arc<dyn Wake>,
     archives: Archives,
     seal: Arc<Seal>,
@@ -96,7 +97,7 @@ struct Inner {
 impl Api {
     pub async fn new(
         store: Store,
-        data: &Path,
+        config: &Config,
         wake: Arc<dyn Wake>,
         catalogue: Catalogue,
         tasks: TaskTracker,
@@ -104,10 +105,11 @@ impl Api {
     ) -> Result<Self, crate::store::StoreError> {
         let inner = Inner {
             installation_id: store.installation_id().await?,
-            repositories: Repositories::new(data),
+            repositories: Repositories::new(&config.data_dir),
             store,
             passwords: Passwords::default(),
             login_limit: LoginLimit::default(),
+            agent_image: config.agent_image.clone(),
             wake,
             archives: catalogue.archives,
             seal: catalogue.seal,

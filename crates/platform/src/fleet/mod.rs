@@ -8,8 +8,10 @@ mod endpoint;
 mod ingest;
 mod introduce;
 mod mailbox;
+mod rotate;
 mod session;
 mod specs;
+pub mod versions;
 mod words;
 
 use std::collections::{BTreeSet, HashMap};
@@ -43,6 +45,8 @@ struct Inner {
     store: Store,
     repositories: Repositories,
     instances: Teller,
+    /// Credentials older than this are replaced.
+    credential_age: Duration,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     introductions: Semaphore,
@@ -61,6 +65,7 @@ impl Fleet {
         store: Store,
         repositories: Repositories,
         instances: Teller,
+        credential_age: Duration,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, StoreError> {
@@ -71,6 +76,7 @@ impl Fleet {
             store,
             repositories,
             instances,
+            credential_age,
             tasks,
             shutdown,
             introductions: Semaphore::new(INTRODUCTIONS),
@@ -149,13 +155,18 @@ impl Fleet {
 
     async fn end_overdue_commands(&self) -> Result<(), StoreError> {
         let overdue = self.inner.store.overdue_commands().await?;
-        if overdue.is_empty() {
+        let upgrades = self.inner.store.overdue_upgrades().await?;
+        if overdue.is_empty() && upgrades.is_empty() {
             return Ok(());
         }
+        let message =
+            "no result came before the deadline; `c7n cluster show` tells whether the agent is connected";
         let mut tx = self.inner.store.write().await?;
+        for upgrade in &upgrades {
+            tx.finish_upgrade(upgrade, CommandState::Expired, Some(message))
+                .await?;
+        }
         for (command, _) in &overdue {
-            let message =
-                "no result came before the deadline; `c7n cluster show` tells whether the agent is connected";
             tx.finish_command(command, CommandState::Expired, Some(message), None)
                 .await?;
         }

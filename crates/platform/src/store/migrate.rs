@@ -17,8 +17,16 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../../migrations/sqlite/0002_catalogue.sql"),
     ),
     (
+        "0003_agents",
+        include_str!("../../migrations/sqlite/0003_agents.sql"),
+    ),
+    (
         "0004_instances",
         include_str!("../../migrations/sqlite/0004_instances.sql"),
+    ),
+    (
+        "0006_drift",
+        include_str!("../../migrations/sqlite/0006_drift.sql"),
     ),
 ];
 

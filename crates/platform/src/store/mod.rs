@@ -13,6 +13,7 @@ mod chart_tokens;
 mod clusters;
 mod commands;
 mod deliveries;
+mod drifts;
 mod environments;
 mod errors;
 mod events;
@@ -30,6 +31,7 @@ mod settings;
 mod ssh_keys;
 mod states;
 mod tokens;
+mod upgrades;
 mod users;
 mod write;
 
@@ -51,10 +53,11 @@ pub use instances::{InstanceNews, Told};
 pub use intake::{IntakeRow, Parsed};
 pub use pending_commands::PendingCommand;
 pub use projects::{ProjectAccess, Viewer};
-pub use sessions::{Credential, Introduction, Opening, Purpose, SpecRow, Whose};
+pub use sessions::{Credential, EndedToken, Introduction, Opening, Purpose, SpecRow, TokenEnd, Whose};
 pub use ssh_keys::KeyOwner;
 pub use states::{NewState, StateChanges};
 pub use tokens::TokenOwner;
+pub use upgrades::PendingUpgrade;
 pub use users::UserRow;
 pub use write::Tx;
 

@@ -22,3 +22,4 @@ mod server;
 mod sessions;
 mod shop;
 mod states;
+mod upgrades;

@@ -5,6 +5,7 @@
 mod bad_input;
 mod big_messages;
 mod causes;
+mod charts;
 mod command_line;
 mod commands;
 mod crashes;
@@ -12,6 +13,9 @@ mod deletions;
 mod deploys;
 mod drift;
 mod every_kind;
+mod images;
+mod joining;
+mod leading;
 mod loops;
 mod stand;
 mod strangers;

@@ -532,7 +532,7 @@ mod causes {
             restarts: 1,
             run: c7n_manifests::Run::Previous,
         };
-        assert_eq!(effects.wishes, [wish.clone()]);
+        assert_eq!(effects.wishes, std::slice::from_ref(&wish));
         assert_eq!(see(&mut index, 0, pod(6, crashed(1))).wishes, []);
 
         let effects = index.tail(&wish, Some(vec!["no database".into(), "bye".into()]));
