@@ -50,6 +50,8 @@ pub enum GitError {
     BadUrl { reason: String },
     #[error("{reference:?} is not a reference name")]
     BadReference { reference: String },
+    #[error("{path:?} cannot be written: {reason}")]
+    BadPath { path: String, reason: &'static str },
     #[error("{text:?} is not a Git object id of 40 lower-case hexadecimal digits")]
     BadId { text: String },
     #[error(

@@ -10,6 +10,7 @@ mod command_line;
 mod commands;
 mod crashes;
 mod deletions;
+mod deploys;
 mod drift;
 mod every_kind;
 mod images;
