@@ -107,7 +107,7 @@ pub async fn serve(
         client: access.client(),
         discovery: discovery.clone(),
         directory: environments.directory(),
-        eyes: state.eyes(),
+        state: state.clone(),
     };
     let orders = releases::start(&config, ground, &works, work.clone())
         .context("the controller of releases cannot be started")?;

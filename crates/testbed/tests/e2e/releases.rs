@@ -3,6 +3,7 @@
 
 mod drift;
 mod failures;
+mod instances;
 mod kills;
 mod lifecycle;
 mod orders;

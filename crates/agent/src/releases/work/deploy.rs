@@ -177,6 +177,9 @@ impl Job {
         let now = crate::releases::hand::timestamp();
         self.status.report_drift(None, self.release.generation, &now);
         tracing::info!(release = %self.release.id, revision = done.revision, chart = done.chart, "deployed");
+        self.hand
+            .watch_what_was_made(&self.release.id, done.revision, wish.digest.as_str())
+            .await;
         match wish.running {
             Running::Started if self.status.stopped_replicas.is_none() => {
                 self.report(&Report::Running);
