@@ -9,6 +9,7 @@ mod command_line;
 mod commands;
 mod crashes;
 mod deletions;
+mod doctor;
 mod drift;
 mod every_kind;
 mod images;

@@ -26,6 +26,13 @@ pub async fn helm_version() -> Option<String> {
     (output.status.success() && !version.is_empty()).then_some(version)
 }
 
+/// Whose network a pod uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    Pod,
+    Node,
+}
+
 pub struct Asker {
     context: Option<String>,
 }
@@ -119,10 +126,12 @@ impl Asker {
         namespace: &str,
         image: &str,
         connect: &str,
+        network: Network,
     ) -> Result<String, String> {
         let name = format!("c7n-doctor-{}", std::process::id());
         let overrides = json!({ "spec": {
             "automountServiceAccountToken": false,
+            "hostNetwork": network == Network::Node,
             "securityContext": { "runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": { "type": "RuntimeDefault" } },
             "containers": [{
                 "name": name,
