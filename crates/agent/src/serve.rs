@@ -245,7 +245,7 @@ impl World for Ground {
 
     fn delivery(&self, _: &EnvironmentId, spec: &EnvironmentSpec) -> Delivery {
         let context = DeliveryContext {
-            client: self.access.client(),
+            client: self.access.plain_client(),
             discovery: self.discovery.clone(),
             state: self.state.clone(),
             apply_permits: self.apply_permits.clone(),
@@ -316,11 +316,6 @@ impl Inbox for Front {
                 Say::Environment(spec) => self
                     .environments
                     .specified(spec)
-                    .await
-                    .map_err(|it| it.to_string())?,
-                Say::Wanted(wanted) => self
-                    .environments
-                    .wanted(wanted)
                     .await
                     .map_err(|it| it.to_string())?,
                 Say::Command(Command {

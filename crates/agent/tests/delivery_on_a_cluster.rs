@@ -1,22 +1,20 @@
 //! What a pass of delivery does to a real API server, and what the state index notices of it.
 
+mod ground;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use c7n_agent::cluster::{ClusterAccess, Discovery};
-use c7n_agent::config::Config;
+use c7n_agent::cluster::Discovery;
 use c7n_agent::delivery::{Converged, Delivery, DeliveryContext, RetryNeed};
-use c7n_agent::environments::{EnvironmentId, prepare_namespace};
-use c7n_agent::lease::Fence;
+use c7n_agent::environments::{EnvironmentId, clear, prepare_namespace};
 use c7n_agent::session::Outgoing;
 use c7n_agent::state::StateIndex;
 use c7n_git::{CommitId, Mirror, Remote, Transport};
-use c7n_link::messages::{EnvironmentSpec, ObjectResult, Outcome};
-use c7n_testbed::cluster::{ClusterHandle, ClusterOptions, LocalCluster, RealNode};
-use clap::Parser;
+use c7n_link::messages::{EnvironmentSpec, ObjectResult, Outcome, Removal};
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
@@ -26,16 +24,17 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use ground::Cluster;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One cluster for all promises: starting one takes seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn delivery_on_a_cluster() -> Result<()> {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let mut options = ClusterOptions::new(format!("delivery-{}", std::process::id()));
-    options.real_node = RealNode::Never;
-    let cluster = LocalCluster::start(options).await?;
-    let ground = Ground::on(cluster.handle()).await?;
+    let ground = Ground {
+        cluster: Cluster::start("delivery").await?,
+        folder: tempfile::tempdir()?,
+    };
 
     a_commit_is_applied_and_a_second_pass_writes_nothing(&ground)
         .await
@@ -62,6 +61,12 @@ async fn delivery_on_a_cluster() -> Result<()> {
     a_mass_deletion_waits_for_a_word(&ground)
         .await
         .context("mass deletion")?;
+    what_is_held_outlives_the_agent_and_the_next_commit(&ground)
+        .await
+        .context("held deletions and a restart")?;
+    a_removal_that_keeps_the_namespace_takes_the_inventory_along(&ground)
+        .await
+        .context("removal")?;
     words_about_a_secret_quote_no_value(&ground)
         .await
         .context("secret")?;
@@ -74,40 +79,12 @@ async fn delivery_on_a_cluster() -> Result<()> {
     Ok(())
 }
 
-struct Ground<'a> {
-    kubectl: &'a ClusterHandle,
-    access: ClusterAccess,
+struct Ground {
+    cluster: Cluster,
     folder: tempfile::TempDir,
 }
 
-impl<'a> Ground<'a> {
-    async fn on(cluster: &'a ClusterHandle) -> Result<Self> {
-        let kubeconfig = cluster.kubeconfig.to_str().context("a plain path")?;
-        let config = Config::try_parse_from([
-            "c7n-agent",
-            "--connect=ws://127.0.0.1:1/agent/",
-            "--cluster-id=c1",
-            "--kubeconfig",
-            kubeconfig,
-        ])?;
-        let access = ClusterAccess::connect(&config, &Fence::open()).await?;
-        Ok(Self {
-            kubectl: cluster,
-            access,
-            folder: tempfile::tempdir()?,
-        })
-    }
-
-    async fn run(&self, line: &str) -> Result<String> {
-        self.kubectl.kubectl(line.split(' ')).await
-    }
-
-    async fn get(&self, what: &str) -> Result<Value> {
-        Ok(serde_json::from_str(
-            &self.run(&format!("get {what} -o json")).await?,
-        )?)
-    }
-
+impl Ground {
     /// An environment of its own, whose agent has just started.
     async fn environment(&self, name: &str) -> Result<Environment<'_>> {
         let repository = self.folder.path().join(name);
@@ -123,10 +100,10 @@ impl<'a> Ground<'a> {
             allowed_cluster_kinds: vec!["CustomResourceDefinition.apiextensions.k8s.io".into()],
             ..EnvironmentSpec::default()
         };
-        prepare_namespace(&self.access.client(), None, &spec)
+        prepare_namespace(&self.cluster.access.client(), None, &spec)
             .await
             .map_err(|it| anyhow::anyhow!(it.0))?;
-        let agent = Agent::start(self.access.client(), &spec).await?;
+        let agent = Agent::start(self.cluster.access.client(), &spec).await?;
         Ok(Environment {
             ground: self,
             repository,
@@ -177,7 +154,7 @@ impl Agent {
 }
 
 struct Environment<'a> {
-    ground: &'a Ground<'a>,
+    ground: &'a Ground,
     repository: PathBuf,
     mirror: Mirror,
     spec: EnvironmentSpec,
@@ -220,7 +197,7 @@ impl Environment<'_> {
     }
 
     async fn restart(&mut self) -> Result<()> {
-        self.restart_as(self.ground.access.client()).await
+        self.restart_as(self.ground.cluster.access.client()).await
     }
 
     async fn restart_as(&mut self, client: Client) -> Result<()> {
@@ -231,12 +208,14 @@ impl Environment<'_> {
 
     async fn get(&self, what: &str) -> Result<Value> {
         self.ground
+            .cluster
             .get(&format!("-n {} {what}", self.spec.namespace))
             .await
     }
 
     async fn run(&self, line: &str) -> Result<String> {
         self.ground
+            .cluster
             .run(&format!("-n {} {line}", self.spec.namespace))
             .await
     }
@@ -319,7 +298,7 @@ fn only(converged: &Converged, outcome: Outcome) -> &ObjectResult {
     first
 }
 
-async fn a_commit_is_applied_and_a_second_pass_writes_nothing(ground: &Ground<'_>) -> Result<()> {
+async fn a_commit_is_applied_and_a_second_pass_writes_nothing(ground: &Ground) -> Result<()> {
     let mut environment = ground.environment("first").await?;
     environment.write("web.yaml", &deployment("web", 2))?;
     environment.write("settings.yaml", &config_map("settings", "0644"))?;
@@ -370,7 +349,7 @@ async fn a_commit_is_applied_and_a_second_pass_writes_nothing(ground: &Ground<'_
     Ok(())
 }
 
-async fn only_what_changed_is_written_and_what_is_gone_is_deleted(ground: &Ground<'_>) -> Result<()> {
+async fn only_what_changed_is_written_and_what_is_gone_is_deleted(ground: &Ground) -> Result<()> {
     let mut environment = ground.environment("change").await?;
     environment.write("a.yaml", &config_map("a", "1"))?;
     environment.write("b.yaml", &config_map("b", "1"))?;
@@ -397,7 +376,7 @@ async fn only_what_changed_is_written_and_what_is_gone_is_deleted(ground: &Groun
     Ok(())
 }
 
-async fn a_broken_file_holds_back_only_itself(ground: &Ground<'_>) -> Result<()> {
+async fn a_broken_file_holds_back_only_itself(ground: &Ground) -> Result<()> {
     let mut environment = ground.environment("broken").await?;
     environment.write("a.yaml", &config_map("a", "1"))?;
     environment.write("b.yaml", &config_map("b", "1"))?;
@@ -425,11 +404,11 @@ async fn a_broken_file_holds_back_only_itself(ground: &Ground<'_>) -> Result<()>
         "1",
         "as it was"
     );
-    assert!(ground.get("-n kube-system configmap c").await.is_err());
+    assert!(ground.cluster.get("-n kube-system configmap c").await.is_err());
     Ok(())
 }
 
-async fn drift_is_noticed_and_repaired(ground: &Ground<'_>) -> Result<()> {
+async fn drift_is_noticed_and_repaired(ground: &Ground) -> Result<()> {
     let mut environment = ground.environment("drift").await?;
     environment.write("a.yaml", &config_map("a", "1"))?;
     environment.write("web.yaml", &deployment("web", 0))?;
@@ -468,7 +447,7 @@ async fn drift_is_noticed_and_repaired(ground: &Ground<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn fields_of_others_are_not_stolen(ground: &Ground<'_>) -> Result<()> {
+async fn fields_of_others_are_not_stolen(ground: &Ground) -> Result<()> {
     let mut environment = ground.environment("conflict").await?;
     let theirs = config_map("a", "theirs");
     let arguments = [
@@ -481,7 +460,8 @@ async fn fields_of_others_are_not_stolen(ground: &Ground<'_>) -> Result<()> {
         "-",
     ];
     ground
-        .kubectl
+        .cluster
+        .kubectl()
         .kubectl_with_input(arguments, theirs.as_bytes())
         .await?;
     environment.write("a.yaml", &config_map("a", "ours"))?;
@@ -524,7 +504,8 @@ async fn fields_of_others_are_not_stolen(ground: &Ground<'_>) -> Result<()> {
     for round in 0..4 {
         let theirs = config_map("b", &format!("theirs-{round}"));
         ground
-            .kubectl
+            .cluster
+            .kubectl()
             .kubectl_with_input(forced, theirs.as_bytes())
             .await?;
         environment.drifted().await?;
@@ -536,7 +517,7 @@ async fn fields_of_others_are_not_stolen(ground: &Ground<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn an_autoscaler_keeps_its_replicas(ground: &Ground<'_>) -> Result<()> {
+async fn an_autoscaler_keeps_its_replicas(ground: &Ground) -> Result<()> {
     let mut environment = ground.environment("autoscaler").await?;
     environment.write("web.yaml", &deployment("web", 0))?;
     let commit = environment.commit().await?;
@@ -548,7 +529,8 @@ async fn an_autoscaler_keeps_its_replicas(ground: &Ground<'_>) -> Result<()> {
     scale["spec"]["replicas"] = 2.into();
     let arguments = ["replace", "--raw", path, "-f", "-"];
     ground
-        .kubectl
+        .cluster
+        .kubectl()
         .kubectl_with_input(arguments, scale.to_string().as_bytes())
         .await?;
     environment.drifted().await?;
@@ -586,7 +568,7 @@ fn widget(size: &str) -> String {
     format!("apiVersion: example.com/v1\nkind: Widget\nmetadata: {{name: w}}\nspec: {{size: {size}}}\n")
 }
 
-async fn a_definition_and_its_objects_come_in_one_commit(ground: &Ground<'_>) -> Result<()> {
+async fn a_definition_and_its_objects_come_in_one_commit(ground: &Ground) -> Result<()> {
     let mut environment = ground.environment("definition").await?;
     environment.write("a-widget.yaml", &widget("1"))?;
     environment.write("z-crd.yaml", DEFINITION)?;
@@ -614,7 +596,7 @@ async fn a_definition_and_its_objects_come_in_one_commit(ground: &Ground<'_>) ->
     Ok(())
 }
 
-async fn an_unknown_kind_says_what_to_do(ground: &Ground<'_>) -> Result<()> {
+async fn an_unknown_kind_says_what_to_do(ground: &Ground) -> Result<()> {
     let mut environment = ground.environment("unknown").await?;
     environment.write(
         "foo.yaml",
@@ -639,7 +621,7 @@ async fn an_unknown_kind_says_what_to_do(ground: &Ground<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn a_mass_deletion_waits_for_a_word(ground: &Ground<'_>) -> Result<()> {
+async fn a_mass_deletion_waits_for_a_word(ground: &Ground) -> Result<()> {
     let mut environment = ground.environment("mass").await?;
     for number in 0..10 {
         environment.write(&format!("{number}.yaml"), &config_map(&format!("c{number}"), "1"))?;
@@ -661,7 +643,88 @@ async fn a_mass_deletion_waits_for_a_word(ground: &Ground<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn words_about_a_secret_quote_no_value(ground: &Ground<'_>) -> Result<()> {
+async fn what_is_held_outlives_the_agent_and_the_next_commit(ground: &Ground) -> Result<()> {
+    let mut environment = ground.environment("remembered").await?;
+    for number in 0..10 {
+        environment.write(&format!("{number}.yaml"), &config_map(&format!("c{number}"), "1"))?;
+    }
+    complete(&environment.deliver().await?);
+    // Half of it goes, and so much comes that half is a sixth afterwards.
+    (0..5).try_for_each(|number| environment.delete(&format!("{number}.yaml")))?;
+    (10..30).try_for_each(|number| {
+        environment.write(&format!("{number}.yaml"), &config_map(&format!("c{number}"), "1"))
+    })?;
+    let commit = environment.commit().await?;
+
+    // An agent that is stopped before its first write has asked already: none of them can make the question small.
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    let delivery = &mut environment.agent.delivery;
+    Box::pin(delivery.converge(&environment.mirror, &commit, &environment.spec, &stopped)).await;
+    assert!(environment.get("configmap c10").await.is_err());
+    let parent = environment.get("secret c7n-environment").await?;
+    let asked = &parent["metadata"]["annotations"]["choerodon.io/held-deletions"];
+    assert!(
+        asked.as_str().is_some_and(|asked| asked.contains("\"c4\"")),
+        "{asked}"
+    );
+
+    environment.restart().await?;
+    let held = environment.converge(&commit).await;
+    assert_eq!(held.report.held.map(|held| held.count), Some(5));
+    assert!(environment.get("configmap c10").await.is_ok());
+
+    environment.restart().await?;
+    let held = environment.converge(&commit).await;
+    let held = held.report.held.context("still a question after a restart")?;
+    assert_eq!((held.count, held.total), (5, 30));
+
+    environment.write("30.yaml", &config_map("c30", "1"))?;
+    let commit = environment.commit().await?;
+    let held = environment.converge(&commit).await;
+    assert_eq!(
+        held.report.held.map(|held| held.count),
+        Some(5),
+        "the next commit asks too"
+    );
+    assert!(environment.get("configmap c0").await.is_ok());
+
+    environment.spec.confirmed_commit = commit.to_string();
+    environment.restart().await?;
+    complete(&environment.converge(&commit).await);
+    assert!(environment.get("configmap c0").await.is_err());
+    let parent = environment.get("secret c7n-environment").await?;
+    assert!(parent["metadata"]["annotations"]["choerodon.io/held-deletions"].is_null());
+    Ok(())
+}
+
+async fn a_removal_that_keeps_the_namespace_takes_the_inventory_along(ground: &Ground) -> Result<()> {
+    let mut environment = ground.environment("kept").await?;
+    environment.write("a.yaml", &config_map("a", "1"))?;
+    complete(&environment.deliver().await?);
+    environment.run("create configmap theirs").await?;
+    assert!(environment.get("secret c7n-environment").await.is_ok());
+
+    environment.spec.removal = Removal::KeepNamespace.into();
+    let client = ground.cluster.access.client();
+    let discovery = Discovery::start(client.clone()).await?;
+    let cleared = async {
+        while let Err(obstacle) = clear(&client, &discovery, &environment.spec).await {
+            eprintln!("not yet: {}", obstacle.0);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(PATIENCE, cleared).await.context("it is not cleared")?;
+
+    assert!(environment.get("configmap a").await.is_err());
+    assert!(environment.get("secret c7n-environment").await.is_err());
+    assert!(environment.get("configmap theirs").await.is_ok());
+    let namespace = ground.cluster.get("namespace kept").await?;
+    assert!(namespace["metadata"]["labels"]["choerodon.io/env"].is_null());
+    Ok(())
+}
+
+async fn words_about_a_secret_quote_no_value(ground: &Ground) -> Result<()> {
     let mut environment = ground.environment("secret").await?;
     let bad = "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\ntype: kubernetes.io/dockerconfigjson\n";
     for content in [
@@ -682,7 +745,7 @@ async fn words_about_a_secret_quote_no_value(ground: &Ground<'_>) -> Result<()> 
     Ok(())
 }
 
-async fn one_file_of_a_thousand(ground: &Ground<'_>) -> Result<()> {
+async fn one_file_of_a_thousand(ground: &Ground) -> Result<()> {
     let mut environment = ground.environment("thousand").await?;
     for number in 0..1_000 {
         environment.write(&format!("{number}.yaml"), &config_map(&format!("c{number}"), "1"))?;
@@ -714,13 +777,13 @@ async fn one_file_of_a_thousand(ground: &Ground<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn an_agent_that_may_see_only_its_namespaces_delivers_all_the_same(ground: &Ground<'_>) -> Result<()> {
+async fn an_agent_that_may_see_only_its_namespaces_delivers_all_the_same(ground: &Ground) -> Result<()> {
     let mut environment = ground.environment("narrow").await?;
     environment.run("create serviceaccount agent").await?;
     environment
         .run("create rolebinding agent --clusterrole=admin --serviceaccount=narrow:agent")
         .await?;
-    let kubeconfig = Kubeconfig::read_from(&ground.kubectl.kubeconfig)?;
+    let kubeconfig = Kubeconfig::read_from(&ground.cluster.kubectl().kubeconfig)?;
     let mut settings =
         kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     settings.auth_info.impersonate = Some("system:serviceaccount:narrow:agent".into());

@@ -1,19 +1,17 @@
 //! What the agent does to a cluster besides delivery, on a real API server: namespaces, commands, kinds.
 
+mod ground;
+
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use c7n_agent::cluster::{ClusterAccess, Discovery, KindName};
+use c7n_agent::cluster::{Discovery, KindName};
 use c7n_agent::commands::{
     CarryOut, CommandId, Hands, Ledger, ObjectName, Order, OrderEnd, OrderResult, Places, Verb,
 };
-use c7n_agent::config::Config;
 use c7n_agent::environments::{EnvironmentId, Synced, clear, prepare_namespace};
-use c7n_agent::lease::Fence;
 use c7n_link::messages::{EnvironmentSpec, Removal};
-use c7n_testbed::cluster::{ClusterHandle, ClusterOptions, LocalCluster, RealNode};
-use clap::Parser;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -21,16 +19,14 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use ground::Cluster;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One cluster for all promises: starting one takes seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_agent_on_a_cluster() -> Result<()> {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let mut options = ClusterOptions::new(format!("agent-{}", std::process::id()));
-    options.real_node = RealNode::Never;
-    let cluster = LocalCluster::start(options).await?;
-    let ground = Ground::on(cluster.handle()).await?;
+    let ground = Ground::start().await?;
 
     a_namespace_is_made_adopted_or_refused(&ground)
         .await
@@ -50,46 +46,28 @@ async fn the_agent_on_a_cluster() -> Result<()> {
     Ok(())
 }
 
-struct Ground<'a> {
-    kubectl: &'a ClusterHandle,
-    access: ClusterAccess,
+struct Ground {
+    cluster: Cluster,
     discovery: Discovery,
 }
 
-impl<'a> Ground<'a> {
-    async fn on(cluster: &'a ClusterHandle) -> Result<Self> {
-        let kubeconfig = cluster.kubeconfig.to_str().context("a plain path")?;
-        let config = Config::try_parse_from([
-            "c7n-agent",
-            "--connect=ws://127.0.0.1:1/agent/",
-            "--cluster-id=c1",
-            "--kubeconfig",
-            kubeconfig,
-        ])?;
-        let access = ClusterAccess::connect(&config, &Fence::open()).await?;
-        let discovery = Discovery::start(access.client()).await?;
-        Ok(Self {
-            kubectl: cluster,
-            access,
-            discovery,
-        })
+impl Ground {
+    async fn start() -> Result<Self> {
+        let cluster = Cluster::start("agent").await?;
+        let discovery = Discovery::start(cluster.access.client()).await?;
+        Ok(Self { cluster, discovery })
     }
 
     async fn apply(&self, manifest: &str) -> Result<()> {
-        self.kubectl
+        self.cluster
+            .kubectl()
             .kubectl_with_input(["apply", "-f", "-"], manifest.as_bytes())
             .await?;
         Ok(())
     }
 
     async fn json(&self, what: &str) -> Result<Value> {
-        let arguments = what.split(' ').chain(["-o", "json"]);
-        Ok(serde_json::from_str(
-            &self
-                .kubectl
-                .kubectl([&["get"], &arguments.collect::<Vec<_>>()[..]].concat())
-                .await?,
-        )?)
+        self.cluster.get(what).await
     }
 
     async fn is_there(&self, what: &str) -> bool {
@@ -97,7 +75,7 @@ impl<'a> Ground<'a> {
     }
 
     async fn prepare(&self, spec: &EnvironmentSpec) -> Result<(), String> {
-        prepare_namespace(&self.access.client(), None, spec)
+        prepare_namespace(&self.cluster.access.client(), None, spec)
             .await
             .map_err(|obstacle| obstacle.0)
     }
@@ -106,7 +84,7 @@ impl<'a> Ground<'a> {
     async fn clear(&self, spec: &EnvironmentSpec) -> Result<()> {
         let end = Instant::now() + PATIENCE;
         loop {
-            match clear(&self.access.client(), &self.discovery, spec).await {
+            match clear(&self.cluster.access.client(), &self.discovery, spec).await {
                 Ok(()) => return Ok(()),
                 Err(obstacle) if Instant::now() > end => anyhow::bail!("still not cleared: {}", obstacle.0),
                 Err(_) => sleep(Duration::from_millis(100)).await,
@@ -126,7 +104,7 @@ fn spec(id: &str, namespace: &str, removal: Removal) -> EnvironmentSpec {
     }
 }
 
-async fn a_namespace_is_made_adopted_or_refused(ground: &Ground<'_>) -> Result<()> {
+async fn a_namespace_is_made_adopted_or_refused(ground: &Ground) -> Result<()> {
     let first = spec("e1", "made", Removal::No);
     ground.prepare(&first).await.map_err(anyhow::Error::msg)?;
     ground.prepare(&first).await.map_err(anyhow::Error::msg)?;
@@ -152,7 +130,7 @@ async fn a_namespace_is_made_adopted_or_refused(ground: &Ground<'_>) -> Result<(
             .is_err()
     );
 
-    ground.kubectl.kubectl(["create", "namespace", "adopted"]).await?;
+    ground.cluster.run("create namespace adopted").await?;
     ground
         .prepare(&spec("e2", "adopted", Removal::No))
         .await
@@ -172,7 +150,7 @@ fn config_map(name: &str, namespace: &str, labels: &str) -> String {
     )
 }
 
-async fn a_removal_deletes_what_is_the_environments_and_nothing_else(ground: &Ground<'_>) -> Result<()> {
+async fn a_removal_deletes_what_is_the_environments_and_nothing_else(ground: &Ground) -> Result<()> {
     let member = "applyset.kubernetes.io/part-of: applyset-x, choerodon.io/env: e2";
     ground.apply(&config_map("ours", "adopted", member)).await?;
     ground.apply(&config_map("theirs", "adopted", "app: x")).await?;
@@ -215,8 +193,8 @@ impl Places for Work {
     }
 }
 
-async fn commands_do_what_they_say_and_once(ground: &Ground<'_>) -> Result<()> {
-    ground.kubectl.kubectl(["create", "namespace", "work"]).await?;
+async fn commands_do_what_they_say_and_once(ground: &Ground) -> Result<()> {
+    ground.cluster.run("create namespace work").await?;
     ground.apply(DEPLOYMENT).await?;
     ground
         .apply(
@@ -225,7 +203,7 @@ async fn commands_do_what_they_say_and_once(ground: &Ground<'_>) -> Result<()> {
         .await?;
     let folder = tempfile::tempdir()?;
     let ledger = Ledger::open(folder.path())?;
-    let hands = Hands::new(ground.access.client(), ground.discovery.clone(), Work);
+    let hands = Hands::new(ground.cluster.access.client(), ground.discovery.clone(), Work);
     let give = async |id: &str, verb: Verb| -> OrderResult {
         let order = Order {
             id: CommandId::new(id).expect("a plain id"),
@@ -272,7 +250,8 @@ async fn commands_do_what_they_say_and_once(ground: &Ground<'_>) -> Result<()> {
     );
     let owned = "apply --server-side --force-conflicts --field-manager=c7n-agent -f -";
     ground
-        .kubectl
+        .cluster
+        .kubectl()
         .kubectl_with_input(owned.split(' '), DEPLOYMENT.as_bytes())
         .await?;
     let refused = give(
@@ -379,7 +358,7 @@ fn object(group: &str, kind: &str, name: &str) -> ObjectName {
     }
 }
 
-async fn a_new_kind_is_found_without_a_restart(ground: &Ground<'_>) -> Result<()> {
+async fn a_new_kind_is_found_without_a_restart(ground: &Ground) -> Result<()> {
     let shutdown = CancellationToken::new();
     let watching = tokio::spawn(ground.discovery.clone().keep_fresh(shutdown.clone()));
     let widget = KindName::new("example.com", "Widget");
@@ -402,7 +381,7 @@ async fn a_new_kind_is_found_without_a_restart(ground: &Ground<'_>) -> Result<()
     Ok(())
 }
 
-async fn the_program_waits_for_its_platform_and_stops_when_asked(ground: &Ground<'_>) -> Result<()> {
+async fn the_program_waits_for_its_platform_and_stops_when_asked(ground: &Ground) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let start = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_c7n-agent"));
@@ -414,7 +393,7 @@ async fn the_program_waits_for_its_platform_and_stops_when_asked(ground: &Ground
                 "--log-format=json",
                 "--kubeconfig",
             ])
-            .arg(&ground.kubectl.kubeconfig)
+            .arg(&ground.cluster.kubectl().kubeconfig)
             .arg("--data-dir")
             .arg(folder.path())
             .env("C7N_TOKEN", "canary-token")

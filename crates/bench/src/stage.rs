@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use c7n_api::{Activation, Cluster, ClusterState, Environment};
-use c7n_testbed::stack::{Access, Agent, AgentOptions, Binaries, Cli, Server, WorkingCopy, eventually};
+use anyhow::Result;
+use c7n_api::Environment;
+use c7n_testbed::stack::{Access, Agent, Binaries, Cli, Joining, Server, WorkingCopy};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 pub const PROJECT: &str = "bench";
@@ -28,35 +28,16 @@ impl Stage {
             Access::new_ssh_key(&folder.path().join("person"), server.ssh_address()).await?;
         cli.run(&["key", "add", &public.to_string_lossy()]).await?;
         cli.run(&["project", "create", PROJECT]).await?;
-        cli.run(&["cluster", "create", "-p", PROJECT, "east"]).await?;
-        let activation: Activation = cli
-            .json(&["cluster", "activation", "-p", PROJECT, "east"])
-            .await?;
-        let options = AgentOptions {
-            connect: server.connect(),
-            cluster_id: activation.cluster_id,
-            choerodon_id: activation.choerodon_id,
-            kubeconfig: kubeconfig.to_path_buf(),
+        let joining = Joining {
+            project: PROJECT,
+            cluster: "east",
+            kubeconfig,
             context: None,
-            data: folder.path().join("agent"),
-            arguments: Vec::new(),
+            folder: folder.path(),
+            arguments: &[],
+            patience: PATIENCE,
         };
-        let agent = Agent::start(
-            &binaries,
-            options,
-            &activation.token,
-            &folder.path().join("agent.log"),
-        )?;
-        eventually("the cluster joins", PATIENCE, || async {
-            let cluster: Cluster = cli.json(&["cluster", "show", "-p", PROJECT, "east"]).await?;
-            ensure!(
-                cluster.state == ClusterState::Running,
-                "it is {:?}",
-                cluster.state
-            );
-            Ok(())
-        })
-        .await?;
+        let agent = joining.join(&server).await?;
         Ok(Self {
             server,
             cli,

@@ -83,6 +83,15 @@ impl Client {
         self.send(request).await.map(drop)
     }
 
+    /// A deletion that tells what became of it.
+    pub async fn delete_and_hear<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<T> {
+        self.call(Method::DELETE, path, query, None::<&()>).await
+    }
+
     /// Every page of a long list.
     pub async fn pages<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Vec<T>> {
         let mut items = Vec::new();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
+use crate::classify::gist;
 use crate::process::Group;
 use crate::{GitError, Result};
 
@@ -70,6 +71,20 @@ impl Run {
     pub fn argument(&mut self, argument: impl AsRef<OsStr>) -> &mut Self {
         self.command.arg(argument);
         self
+    }
+
+    /// Runs it, and takes anything but a success for a failure of the program itself.
+    pub async fn succeed(self) -> Result<()> {
+        let what = self.what.clone();
+        let output = self.output().await?;
+        if output.success {
+            Ok(())
+        } else {
+            Err(GitError::Failed {
+                what,
+                detail: gist(&output.stderr),
+            })
+        }
     }
 
     /// Runs it to its end. Where the future is dropped, or the deadline passes, the whole process group dies.

@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::classify::gist;
 use crate::command::Run;
 use crate::{GitError, Result};
 
@@ -57,22 +56,13 @@ async fn generate(path: &Path, comment: &str) -> Result<()> {
     command
         .args(["-q", "-t", "ed25519", "-N", "", "-C", &comment, "-f"])
         .arg(path);
-    let what = "making a key".to_owned();
     let run = Run {
         command,
-        what: what.clone(),
+        what: "making a key".to_owned(),
         deadline: Duration::from_secs(20),
         growth: None,
     };
-    let output = run.output().await?;
-    if output.success {
-        Ok(())
-    } else {
-        Err(GitError::Failed {
-            what,
-            detail: gist(&output.stderr),
-        })
-    }
+    run.succeed().await
 }
 
 #[cfg(test)]

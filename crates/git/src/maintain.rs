@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use crate::classify::gist;
 use crate::command::{Run, locked_down};
-use crate::{GitError, Repository, Result};
+use crate::{Repository, Result};
 
 impl Repository {
     /// `git gc --auto`: cheap when nothing has piled up. What nobody refers to is kept for an hour, so that a push or
@@ -21,25 +20,16 @@ impl Repository {
             set("core.bigFileThreshold", "8m"),
             set("safe.directory", "*"),
         ];
-        let what = format!("packing {}", self.path().display());
         let mut command = locked_down(self.path(), &config);
         command
             .env("GIT_DIR", self.path())
             .args(["gc", "--auto", "--quiet"]);
         let run = Run {
             command,
-            what: what.clone(),
+            what: format!("packing {}", self.path().display()),
             deadline: Duration::from_secs(1800),
             growth: None,
         };
-        let output = run.output().await?;
-        if output.success {
-            Ok(())
-        } else {
-            Err(GitError::Failed {
-                what,
-                detail: gist(&output.stderr),
-            })
-        }
+        run.succeed().await
     }
 }

@@ -19,14 +19,12 @@
 
 pub mod backoff;
 pub mod digest;
-pub mod ledger;
 pub mod messages;
 pub mod outbox;
 pub mod reconcile;
 pub mod session;
 
 pub use backoff::Backoff;
-pub use ledger::{CommandLedger, Entry};
 pub use outbox::Outbox;
 pub use session::{Config, Output, Oversized, ProtocolError, Role, Session};
 

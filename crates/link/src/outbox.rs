@@ -140,13 +140,13 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::messages::Wanted;
+    use crate::messages::EnvironmentSpec;
 
     fn wanted(environment: &str, generation: u64) -> Say {
-        Say::Wanted(Wanted {
+        Say::Environment(EnvironmentSpec {
             environment_id: environment.into(),
             generation,
-            ..Wanted::default()
+            ..EnvironmentSpec::default()
         })
     }
 
@@ -154,7 +154,7 @@ mod tests {
         taken
             .iter()
             .filter_map(|taken| match taken.item.say.as_ref()? {
-                Say::Wanted(wanted) => Some(wanted.generation),
+                Say::Environment(spec) => Some(spec.generation),
                 _ => None,
             })
             .collect()

@@ -6,6 +6,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{labels, parse::Object};
 
+/// The object that stands for an environment as an ApplySet (KEP-3659): a Secret of this name in its namespace.
+pub const APPLYSET_PARENT: &str = "c7n-environment";
+
 /// The id of an ApplySet whose parent object has this name, namespace (empty for cluster scope), kind and group (KEP-3659).
 pub fn applyset_id(name: &str, namespace: &str, kind: &str, group: &str) -> String {
     let hash = Sha256::digest(format!("{name}.{namespace}.{kind}.{group}"));

@@ -1,5 +1,6 @@
 //! All files of an environment at one commit to the tree that is wanted: confined, every object claimed by one file only.
 
+use std::collections::hash_map::{Entry, HashMap};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
@@ -50,7 +51,9 @@ pub fn assemble(
             Err(error) => errors.push(error),
         }
     }
-    errors.extend(duplicates(&confined));
+    errors.extend(duplicates(
+        confined.iter().map(|object| (&object.id, &object.source)),
+    ));
     errors.sort();
 
     let held: BTreeSet<&str> = errors.iter().map(|error| error.file.as_str()).collect();
@@ -67,13 +70,20 @@ fn order(source: &Source) -> (&str, usize, u32, u32) {
 }
 
 /// Every claim to an object that has another one, each pointing at the other: nobody can tell which of them is meant.
-fn duplicates(objects: &[Object]) -> Vec<FileError> {
+pub(crate) fn duplicates<'a>(objects: impl Iterator<Item = (&'a ObjectId, &'a Source)>) -> Vec<FileError> {
+    // Nearly every object is claimed once: only the second claim makes a list.
+    let mut first: HashMap<&ObjectId, &Source> = HashMap::new();
     let mut claims: BTreeMap<&ObjectId, Vec<&Source>> = BTreeMap::new();
-    for object in objects {
-        claims.entry(&object.id).or_default().push(&object.source);
+    for (id, source) in objects {
+        match first.entry(id) {
+            Entry::Vacant(free) => {
+                free.insert(source);
+            }
+            Entry::Occupied(taken) => claims.entry(id).or_insert_with(|| vec![taken.get()]).push(source),
+        }
     }
     let mut errors = Vec::new();
-    for (id, mut sources) in claims.into_iter().filter(|(_, sources)| sources.len() > 1) {
+    for (id, mut sources) in claims {
         sources.sort_by(|a, b| order(a).cmp(&order(b)));
         for (at, source) in sources.iter().enumerate() {
             let other = sources[usize::from(at == 0)];

@@ -96,12 +96,14 @@ pub fn compare(old: &Index, new: &Index, held_files: &BTreeSet<String>) -> Vec<R
 }
 
 /// What to remember after [`compare`]: the new tree, and what held files had before.
-pub fn carry_over(old: &Index, new: &Index, held_files: &BTreeSet<String>) -> Index {
-    let mut kept = new.clone();
+pub fn carry_over(old: &Index, mut new: Index, held_files: &BTreeSet<String>) -> Index {
+    if held_files.is_empty() {
+        return new;
+    }
     for (id, before) in old {
-        if held_files.contains(&before.file) && !kept.contains_key(id) {
-            kept.insert(id.clone(), before.clone());
+        if held_files.contains(&before.file) && !new.contains_key(id) {
+            new.insert(id.clone(), before.clone());
         }
     }
-    kept
+    new
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::{
+    applyset::APPLYSET_PARENT,
     error::{ErrorCode, FileError},
     identity::GroupKind,
     parse::{Object, Position},
@@ -88,6 +89,27 @@ pub(crate) fn confine_one(
     scope: &dyn Fn(&GroupKind) -> Option<Scope>,
     defined: &BTreeMap<GroupKind, Scope>,
 ) -> Result<Object, FileError> {
+    match scope_within(&object, confinement, scope, defined)? {
+        Scope::Namespaced => {
+            let own = &confinement.namespace;
+            set_namespace(&mut object.value, Some(own));
+            object.id.namespace = Some(own.clone());
+        }
+        Scope::Cluster => {
+            set_namespace(&mut object.value, None);
+            object.id.namespace = None;
+        }
+    }
+    Ok(object)
+}
+
+/// Where the object lives, if the environment may have it.
+pub(crate) fn scope_within(
+    object: &Object,
+    confinement: &Confinement,
+    scope: &dyn Fn(&GroupKind) -> Option<Scope>,
+    defined: &BTreeMap<GroupKind, Scope>,
+) -> Result<Scope, FileError> {
     let kind = object.id.group_kind();
     let scope = scope(&kind)
         .or_else(|| defined.get(&kind).copied())
@@ -102,10 +124,22 @@ pub(crate) fn confine_one(
                      remove metadata.namespace or set it to `{own}`"
                 );
                 let at = object.source.namespace_at.unwrap_or(object.source.at);
-                return Err(finding(&object, at, ErrorCode::ForeignNamespace, message));
+                return Err(finding(object, at, ErrorCode::ForeignNamespace, message));
             }
-            set_namespace(&mut object.value, Some(own));
-            object.id.namespace = Some(own.clone());
+            if (kind.group.as_str(), kind.kind.as_str(), object.id.name.as_str())
+                == ("", "Secret", APPLYSET_PARENT)
+            {
+                let message = format!(
+                    "the Secret `{APPLYSET_PARENT}` is where the agent keeps what belongs to this environment; \
+                     give yours another name"
+                );
+                return Err(finding(
+                    object,
+                    object.source.at,
+                    ErrorCode::ReservedName,
+                    message,
+                ));
+            }
         }
         Scope::Cluster => {
             if !confinement.allowed_cluster_kinds.contains(&kind) {
@@ -114,17 +148,15 @@ pub(crate) fn confine_one(
                      move the object out of the environment, or have an administrator allow `{kind}` for the project"
                 );
                 return Err(finding(
-                    &object,
+                    object,
                     object.source.at,
                     ErrorCode::ClusterScoped,
                     message,
                 ));
             }
-            set_namespace(&mut object.value, None);
-            object.id.namespace = None;
         }
     }
-    Ok(object)
+    Ok(scope)
 }
 
 fn set_namespace(value: &mut Value, namespace: Option<&str>) {

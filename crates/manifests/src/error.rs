@@ -44,6 +44,8 @@ pub enum ErrorCode {
     InvalidMetadata,
     /// Sets a label or annotation that the product itself keeps.
     ReservedLabel,
+    /// Names an object that the agent itself keeps in the namespace.
+    ReservedName,
     ForeignNamespace,
     ClusterScoped,
     DuplicateObject,
@@ -69,6 +71,7 @@ impl ErrorCode {
             Self::InvalidNamespace => "invalid-namespace",
             Self::InvalidMetadata => "invalid-metadata",
             Self::ReservedLabel => "reserved-label",
+            Self::ReservedName => "reserved-name",
             Self::ForeignNamespace => "foreign-namespace",
             Self::ClusterScoped => "cluster-scoped",
             Self::DuplicateObject => "duplicate-object",

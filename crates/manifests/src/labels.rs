@@ -2,6 +2,8 @@
 
 /// Label: the environment an object belongs to.
 pub const ENV: &str = "choerodon.io/env";
+/// Label: the Helm release that made an object.
+pub const RELEASE: &str = "choerodon.io/release";
 /// Annotation: the file the object came from.
 pub const FILE: &str = "choerodon.io/file";
 /// Annotation: the commit whose apply last wrote the object.
@@ -18,10 +20,13 @@ pub const APPLYSET_TOOLING: &str = "applyset.kubernetes.io/tooling";
 /// Annotation of the parent: the kinds its members have.
 pub const APPLYSET_GROUP_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
 
+/// Annotation of the parent: the deletions that a person was asked about and has not answered.
+pub const HELD_DELETIONS: &str = "choerodon.io/held-deletions";
+
 /// The field manager of every write. Changing it would orphan the fields of every object already applied.
 pub const FIELD_MANAGER: &str = "c7n-agent";
 
 /// Whether a manifest may not set this label or annotation because the product decides it.
 pub fn is_reserved(key: &str) -> bool {
-    key.starts_with("applyset.kubernetes.io/") || [ENV, FILE, COMMIT, MANIFEST_DIGEST].contains(&key)
+    key.starts_with("applyset.kubernetes.io/") || [ENV, RELEASE, FILE, COMMIT, MANIFEST_DIGEST].contains(&key)
 }

@@ -22,8 +22,10 @@
 
 mod applyset;
 mod assemble;
+mod cause;
 mod compare;
 mod confine;
+mod drifted;
 mod error;
 mod health;
 mod identity;
@@ -32,12 +34,15 @@ mod ownership;
 mod parse;
 mod plan;
 mod summary;
+mod survey;
 mod yaml;
 
-pub use applyset::{applyset_id, decorate};
+pub use applyset::{APPLYSET_PARENT, applyset_id, decorate};
 pub use assemble::{Tree, assemble};
+pub use cause::{Clue, Crash, Run, Trouble, last_words, trouble};
 pub use compare::{Change, Index, Indexed, Record, carry_over, compare};
 pub use confine::{Confinement, Scope, builtin_scope, confine, crd_scopes};
+pub use drifted::{DriftedField, Manager, drifted_fields};
 pub use error::{ErrorCode, FileError};
 pub use health::{Health, HealthStatus, health};
 pub use identity::{GroupKind, IdentityError, ManifestDigest, ObjectId};
@@ -48,4 +53,5 @@ pub use plan::{
     Step, Wave, plan, wave_of,
 };
 pub use summary::{state_digest, summary};
+pub use survey::{Survey, survey};
 pub use yaml::{Limits, yaml_to_json};

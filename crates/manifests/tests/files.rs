@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use c7n_manifests::{
-    Change, Confinement, ErrorCode, GroupKind, Limits, Scope, Tree, assemble, builtin_scope, carry_over,
-    compare, confine, is_manifest_path, parse_file,
+    Change, Confinement, ErrorCode, FileError, GroupKind, Limits, Object, Scope, Tree, assemble,
+    builtin_scope, carry_over, compare, confine, is_manifest_path, parse_file, survey,
 };
 use proptest::prelude::*;
 
@@ -22,7 +22,19 @@ fn tree_within(files: &[(&str, &str)], confinement: &Confinement) -> Tree {
             parse_file(path, text.as_bytes(), &Limits::default()),
         )
     });
-    assemble(parsed, confinement, &builtin_scope)
+    assembled(parsed.collect(), confinement, &builtin_scope)
+}
+
+/// Whoever needs names and digests alone must find the same.
+fn assembled(
+    files: Vec<(String, Result<Vec<Object>, Vec<FileError>>)>,
+    confinement: &Confinement,
+    scope: &dyn Fn(&GroupKind) -> Option<Scope>,
+) -> Tree {
+    let short = survey(files.iter().map(|(_, outcome)| outcome), confinement, scope);
+    let tree = assemble(files, confinement, scope);
+    assert_eq!((short.index, short.errors), (tree.index(), tree.errors.clone()));
+    tree
 }
 
 fn ids(tree: &Tree) -> Vec<String> {
@@ -96,6 +108,10 @@ fn every_error_says_what_is_wrong_and_what_to_do() {
         (
             "reserved.yaml",
             "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: b\n  labels:\n    choerodon.io/env: x\n  annotations:\n    applyset.kubernetes.io/id: x\n",
+        ),
+        (
+            "own.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c7n-environment}\n---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: c7n-environment\n",
         ),
         (
             "foreign.yaml",
@@ -279,7 +295,7 @@ fn records_tell_what_changed_and_leave_held_files_alone() {
             (Change::Create, "new", "new.yaml"),
         ]
     );
-    let index = carry_over(&old.index(), &new.index(), &new.held_files());
+    let index = carry_over(&old.index(), new.index(), &new.held_files());
     assert!(compare(&index, &new.index(), &new.held_files()).is_empty());
     assert_eq!(
         compare(&index, &old.index(), &BTreeSet::new()).len(),
@@ -320,7 +336,7 @@ proptest! {
             let parsed = parse_file(&path, text.as_bytes(), &Limits::default());
             (path, parsed)
         });
-        let tree = assemble(parsed, &confinement, &|_| discovered);
+        let tree = assembled(parsed.collect(), &confinement, &|_| discovered);
         let held = tree.held_files();
         let mut seen = BTreeSet::new();
         for object in &tree.objects {

@@ -21,6 +21,7 @@ use crate::agent_chart;
 use crate::api::{self, Api};
 use crate::config::{Config, ssh_host};
 use crate::fleet::Fleet;
+use crate::instances::Teller;
 use crate::intake::Intake;
 use crate::repositories::Repositories;
 use crate::store::{Addresses, Store, StoreError};
@@ -71,9 +72,12 @@ impl Platform {
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let repositories = Repositories::new(data);
 
+        let instances = Teller::default();
+        tasks.spawn(instances.clone().run(store.clone(), shutdown.clone()));
         let fleet = Fleet::start(
             store.clone(),
             repositories.clone(),
+            instances,
             credential_age(config),
             tasks.clone(),
             shutdown.clone(),

@@ -64,6 +64,7 @@ impl ClusterError {
 #[derive(Clone)]
 pub struct ClusterAccess {
     client: Client,
+    plain: Client,
     /// For what is written by a copy that does not lead: the Lease.
     unfenced: Client,
     uid: String,
@@ -73,15 +74,7 @@ pub struct ClusterAccess {
 impl ClusterAccess {
     pub async fn connect(config: &Config, fence: &Fence) -> Result<Self, ClusterError> {
         let settings = settings(config).await?;
-        let refused = |cause| ClusterError::Refused {
-            asked: "a client",
-            cause: Box::new(cause),
-        };
-        let unfenced = Client::try_from(settings.clone()).map_err(refused)?;
-        let client = ClientBuilder::try_from(settings)
-            .map_err(refused)?
-            .with_layer(&FenceLayer(fence.clone()))
-            .build();
+        let (client, plain, unfenced) = clients(settings, fence)?;
         // The uid of kube-system is what identifies a cluster: it is made once and survives upgrades and renames.
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let system = deadline(
@@ -93,6 +86,7 @@ impl ClusterAccess {
         let own_namespace = Self::own_namespace_of(config);
         Ok(Self {
             client,
+            plain,
             unfenced,
             uid,
             own_namespace,
@@ -111,6 +105,12 @@ impl ClusterAccess {
 
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// One that never repeats a call by itself: whoever has many to make must hear that the API server is busy, and give
+    /// the place to others meanwhile.
+    pub fn plain_client(&self) -> Client {
+        self.plain.clone()
     }
 
     pub fn unfenced(&self) -> Client {
@@ -142,23 +142,37 @@ impl ClusterAccess {
 }
 
 async fn settings(config: &Config) -> Result<kube::Config, ClusterError> {
-    match &config.kubeconfig {
-        Some(path) => {
-            let refused = |cause| ClusterError::Kubeconfig {
-                path: path.clone(),
-                cause,
-            };
-            let kubeconfig = Kubeconfig::read_from(path).map_err(refused)?;
-            let options = KubeConfigOptions {
-                context: config.context.clone(),
-                ..Default::default()
-            };
-            kube::Config::from_custom_kubeconfig(kubeconfig, &options)
-                .await
-                .map_err(refused)
-        }
-        None => kube::Config::incluster().map_err(ClusterError::NotInCluster),
-    }
+    let Some(path) = &config.kubeconfig else {
+        return kube::Config::incluster().map_err(ClusterError::NotInCluster);
+    };
+    let refused = |cause| ClusterError::Kubeconfig {
+        path: path.clone(),
+        cause,
+    };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(refused)?;
+    let options = KubeConfigOptions {
+        context: config.context.clone(),
+        ..Default::default()
+    };
+    kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .map_err(refused)
+}
+
+/// One that asks a busy API server again, as a single call wants it; one that does not; and one without the fence.
+fn clients(mut settings: kube::Config, fence: &Fence) -> Result<(Client, Client, Client), ClusterError> {
+    let refused = |cause| ClusterError::Refused {
+        asked: "a client",
+        cause: Box::new(cause),
+    };
+    let fenced = |settings: kube::Config| {
+        let builder = ClientBuilder::try_from(settings).map_err(refused)?;
+        Ok(builder.with_layer(&FenceLayer(fence.clone())).build())
+    };
+    let unfenced = Client::try_from(settings.clone()).map_err(refused)?;
+    let client = fenced(settings.clone())?;
+    settings.default_retry = false;
+    Ok((client, fenced(settings)?, unfenced))
 }
 
 fn node_info(node: Node) -> NodeInfo {
@@ -189,5 +203,41 @@ pub(crate) async fn deadline<T>(
             cause: Box::new(cause),
         }),
         Err(_) => Err(ClusterError::Timeout { asked }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_plain_client_tells_at_once_that_the_server_is_busy() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (asked, mut calls) = tokio::sync::mpsc::channel(16);
+        let server = tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let _ = socket.read(&mut [0; 4096]).await;
+                let _ = asked.send(()).await;
+                let busy = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 4\r\n\
+                            Connection: close\r\n\r\nbusy";
+                let _ = socket.write_all(busy.as_bytes()).await;
+            }
+        });
+        let (_, plain, _) = clients(kube::Config::new(url.parse().unwrap()), &Fence::open()).unwrap();
+
+        let namespaces: Api<Namespace> = Api::all(plain);
+        let refused = namespaces.get("default").await.unwrap_err();
+
+        assert!(
+            matches!(&refused, kube::Error::Api(status) if status.code == 429),
+            "{refused}"
+        );
+        assert!(calls.recv().await.is_some());
+        assert!(calls.try_recv().is_err(), "asked once");
+        server.abort();
     }
 }

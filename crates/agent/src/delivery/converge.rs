@@ -6,11 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use c7n_git::{CommitId, Mirror, Repository};
 use c7n_link::messages::{EnvironmentSpec, ObjectResult};
-use c7n_manifests::{Confinement, HeldPrune, Live, ObjectId, Ownership, Plan, PrunePolicy, Tree, plan};
+use c7n_manifests::{
+    APPLYSET_PARENT, Confinement, HeldReason, Live, ObjectId, Ownership, Plan, PrunePolicy, Tree, plan,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::apply::{Hand, kind_of};
-use super::applyset::Inventory;
+use super::applyset::{Inventory, Open, Question};
 use super::conflict::TakenBack;
 use super::live::see;
 use super::prune::prune;
@@ -19,7 +21,7 @@ use super::report::{Course, Results, Subject, report};
 use super::wave::write;
 use super::{Converged, DeliveryContext, RetryNeed};
 use crate::cluster::KindName;
-use crate::state::{APPLYSET_PARENT, applyset_of};
+use crate::state::applyset_of;
 
 /// Delivers one environment, one commit after the other. What it remembers makes the next pass quick and can be lost.
 pub struct Delivery {
@@ -29,8 +31,6 @@ pub struct Delivery {
     inventory: Option<Inventory>,
     waited: BTreeSet<KindName>,
     taken_back: Mutex<TakenBack>,
-    /// Deletions that a person was asked about, and the commit that asks.
-    asked: Option<(CommitId, HeldPrune)>,
     /// What incomplete attempts at this commit did.
     story: Option<(CommitId, Vec<ObjectResult>)>,
 }
@@ -44,7 +44,6 @@ impl Delivery {
             inventory: None,
             waited: BTreeSet::new(),
             taken_back: Mutex::default(),
-            asked: None,
             story: None,
         }
     }
@@ -118,19 +117,17 @@ impl Delivery {
         let live = Box::pin(see(&hand, &tree.objects, inventory.kinds(), &mut self.waited));
         let live = live.await.map_err(|failure| failure.message)?;
 
-        let decided = decide(tree, &live, commit, spec, &mut self.asked);
+        let (decided, question) = decide(tree, &live, commit, spec, inventory.question());
         let decided = planned.insert(decided);
         results.planned(decided, &tree.objects, &live);
-        if decided.writes() > 0 {
-            let kinds = decided.waves.iter().flatten().map(|step| kind_of(&step.id));
-            inventory
-                .extend(client, &spec.namespace, kinds)
-                .await
-                .map_err(|error| error.to_string())?;
-        }
+        let kinds = decided.waves.iter().flatten().map(|step| kind_of(&step.id));
+        inventory
+            .extend(client, &spec.namespace, kinds, question)
+            .await
+            .map_err(|error| error.to_string())?;
         for (object, done) in Box::pin(write(&hand, &tree.objects, decided, cancel)).await {
             match done {
-                Ok(action) => results.applied(object, action),
+                Ok(done) => results.applied(object, done.action, &done.drifted),
                 Err(failure) => results.failed(object, failure),
             }
         }
@@ -150,8 +147,13 @@ impl Delivery {
         }
         let members = members(tree, &live, &pruned);
         context.state.watch_kinds(members.iter().cloned());
+        let open = if decided.held.is_none() && pruned.len() == decided.prune.len() {
+            Open::Answered
+        } else {
+            Open::Still
+        };
         inventory
-            .shorten(client, &spec.namespace, members)
+            .shorten(client, &spec.namespace, members, open)
             .await
             .map_err(|error| error.to_string())
     }
@@ -222,37 +224,44 @@ async fn inventory<'a>(
     Ok(known)
 }
 
-/// The plan, with what a person has agreed to lose.
+/// The plan, with what a person has agreed to lose, and what to remember of what was asked.
 fn decide(
     tree: &Tree,
     live: &[Live],
     commit: &CommitId,
     spec: &EnvironmentSpec,
-    asked: &mut Option<(CommitId, HeldPrune)>,
-) -> Plan {
+    before: Option<&Question>,
+) -> (Plan, Option<Question>) {
     let held = tree.held_files();
-    let before = asked
-        .take()
-        .filter(|(about, _)| about == commit)
-        .map(|(_, question)| question);
-    // What was held stays held, also when what the same commit creates has made it a smaller share.
+    let commit = commit.to_string();
+    // What was held stays held, also when what is created since has made it a smaller share. A commit that corrects the file
+    // after which something was asked has answered by that.
+    let before = before.filter(|before| {
+        before.commit == commit || !matches!(before.held.reason, HeldReason::PossiblyRenamed { .. })
+    });
     let mut policy = PrunePolicy {
-        asked: before.clone(),
+        asked: before.map(|before| before.held.clone()),
         ..PrunePolicy::default()
     };
     let first = plan(&tree.objects, live, &held, &policy);
     let Some(question) = first.held.clone() else {
-        return first;
+        return (first, None);
     };
-    if spec.confirmed_commit != commit.to_string() {
-        *asked = Some((*commit, question));
-        return first;
+    let asked = |held| {
+        Some(Question {
+            commit: commit.clone(),
+            held,
+        })
+    };
+    if spec.confirmed_commit != commit {
+        return (first, asked(question));
     }
-    // The word was given for what was asked. After a restart nobody knows that any more, and it is for the commit.
-    let agreed = before.unwrap_or(question);
+    // The word was given for what this commit asked. Where nobody knows that any more, it is for the commit.
+    let agreed = before
+        .filter(|before| before.commit == commit && !before.held.objects.is_empty())
+        .map_or(question, |before| before.held.clone());
     policy.confirmed = Some(agreed.objects.iter().cloned().collect());
-    *asked = Some((*commit, agreed));
-    plan(&tree.objects, live, &held, &policy)
+    (plan(&tree.objects, live, &held, &policy), asked(agreed))
 }
 
 fn now_ms() -> i64 {

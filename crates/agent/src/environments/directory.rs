@@ -57,13 +57,12 @@ impl Directory {
         self.locked(|places| places.keys().cloned().collect())
     }
 
-    /// Tells a running environment what is wanted of it now. `None` if there is none; otherwise whether it was news.
-    pub(super) fn tell(
-        &self,
-        id: &EnvironmentId,
-        change: impl FnOnce(&mut EnvironmentSpec) -> bool,
-    ) -> Option<bool> {
-        self.locked(|places| Some(places.get(id)?.spec.send_if_modified(change)))
+    /// Tells a running environment what is wanted of it now. `None` if there is none.
+    pub(super) fn tell(&self, id: &EnvironmentId, spec: EnvironmentSpec) -> Option<()> {
+        self.locked(|places| {
+            places.get(id)?.spec.send_replace(spec);
+            Some(())
+        })
     }
 
     pub(super) fn spec(&self, id: &EnvironmentId) -> Option<EnvironmentSpec> {

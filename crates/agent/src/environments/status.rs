@@ -128,7 +128,8 @@ pub fn not_yet(error: &GitError) -> bool {
 }
 
 /// Whether a report says something that the last one of this environment did not. A pass that found everything as it
-/// was must not write over what the platform keeps of the delivery.
+/// was must not write over what the platform keeps of the delivery, and one that failed or waits as before says nothing
+/// new.
 pub fn is_news(before: Option<&DeliveryReport>, now: &DeliveryReport) -> bool {
     let Some(before) = before else { return true };
     let same_subject = (
@@ -154,7 +155,7 @@ pub fn is_news(before: Option<&DeliveryReport>, now: &DeliveryReport) -> bool {
             Outcome::Applied | Outcome::Unchanged | Outcome::Pruned
         )
     });
-    !(same_subject && quiet && was_good)
+    !(same_subject && (before.objects == now.objects || quiet && was_good))
 }
 
 #[cfg(test)]
@@ -257,5 +258,7 @@ mod tests {
             is_news(Some(&report("a", &[Outcome::Failed])), &quiet),
             "what failed is well again"
         );
+        let waits = report("a", &[Outcome::Applied, Outcome::Held]);
+        assert!(!is_news(Some(&waits), &waits), "held as before");
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use c7n_link::messages::{EnvironmentSpec, Removal, Wanted};
+use c7n_link::messages::{EnvironmentSpec, Removal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -86,16 +86,19 @@ impl<W: World> Environments<W> {
             );
             return Ok(());
         };
-        let is_news = |known: &EnvironmentSpec| {
-            spec.generation > known.generation || (spec.generation == known.generation && spec != *known)
-        };
-        if self.directory.spec(&id).is_some_and(|known| !is_news(&known)) {
+        let known = self.directory.spec(&id);
+        let news = known.map_or(News::More, |known| News::of(&known, &spec));
+        if news == News::None {
             return Ok(());
         }
         let folder = Folder::of(&self.shared.data, &id);
         let save = {
             let spec = spec.clone();
-            on_disk(move || folder.save(&spec))
+            on_disk(move || match news {
+                // The platform says it again at the next connection, and the disk is busy with the delivery.
+                News::Commit => folder.save_lightly(&spec),
+                _ => folder.save(&spec),
+            })
         };
         if spec.removal() == Removal::No {
             self.act_on(id, spec);
@@ -109,34 +112,10 @@ impl<W: World> Environments<W> {
     }
 
     fn act_on(&self, id: EnvironmentId, spec: EnvironmentSpec) {
-        let told = self.directory.tell(&id, |known| {
-            known.clone_from(&spec);
-            true
-        });
+        let told = self.directory.tell(&id, spec.clone());
         if told.is_none() {
             self.start(id, spec);
         }
-    }
-
-    /// Takes in that another commit is wanted.
-    pub async fn wanted(&self, wanted: Wanted) -> io::Result<()> {
-        let Some(id) = EnvironmentId::new(&wanted.environment_id) else {
-            return Ok(());
-        };
-        let news = self.directory.tell(&id, |known| {
-            let news = wanted.generation > known.generation;
-            if news {
-                known.generation = wanted.generation;
-                known.wanted_commit.clone_from(&wanted.commit);
-            }
-            news
-        });
-        // An environment that is not known: its specification comes with the next session, and with it this commit.
-        let (Some(true), Some(spec)) = (news, self.directory.spec(&id)) else {
-            return Ok(());
-        };
-        let folder = Folder::of(&self.shared.data, &id);
-        on_disk(move || folder.save_lightly(&spec)).await
     }
 
     /// Forgets every environment that is not named. What it has in the cluster stays: nobody asked to remove it.
@@ -170,6 +149,33 @@ impl<W: World> Environments<W> {
                 Exit::Stopped => {}
             }
         });
+    }
+}
+
+/// What a specification says that was not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    None,
+    /// Another commit is wanted, and nothing else is new.
+    Commit,
+    More,
+}
+
+impl News {
+    fn of(known: &EnvironmentSpec, said: &EnvironmentSpec) -> Self {
+        if said.generation < known.generation || said == known {
+            return Self::None;
+        }
+        let with_this_commit = EnvironmentSpec {
+            wanted_commit: said.wanted_commit.clone(),
+            generation: said.generation,
+            ..known.clone()
+        };
+        if with_this_commit == *said {
+            Self::Commit
+        } else {
+            Self::More
+        }
     }
 }
 

@@ -45,6 +45,9 @@ impl Outgoing {
                 self.record.lock().unwrap().push(say.clone());
                 session.post(say);
             }
+            for lost in session.take_oversized() {
+                tracing::error!(topic = ?lost.topic, size = lost.size, limit = lost.limit, "too big to be sent; the platform is told so where it can be");
+            }
         });
         self.wake.notify_one();
     }

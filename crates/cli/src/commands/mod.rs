@@ -3,6 +3,8 @@
 mod cluster;
 mod completions;
 mod env;
+mod forgotten;
+mod instance;
 mod key;
 mod login;
 mod project;
@@ -91,6 +93,9 @@ enum Command {
     /// Environments: one namespace of one cluster, and one Git repository
     #[command(subcommand)]
     Env(env::Env),
+    /// Instances: the Helm releases of an environment, and why one is not well
+    #[command(subcommand)]
+    Instance(instance::InstanceCommand),
     /// Your SSH keys, for pushing to the Git host
     #[command(subcommand)]
     Key(key::Key),
@@ -107,6 +112,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Project(command) => project::run(global, command).await?,
         Command::Cluster(command) => cluster::run(global, command).await?,
         Command::Env(command) => return env::run(global, command).await,
+        Command::Instance(command) => instance::run(global, command).await?,
         Command::Key(command) => key::run(global, command).await?,
         Command::Completions(command) => completions::run(&command),
         Command::Version => version::run(global).await?,
@@ -150,5 +156,9 @@ mod tests {
             .find_subcommand_mut("env")
             .expect("there is an env command");
         insta::assert_snapshot!("help_env", env.render_help().to_string());
+        let instance = command
+            .find_subcommand_mut("instance")
+            .expect("there is an instance command");
+        insta::assert_snapshot!("help_instance", instance.render_help().to_string());
     }
 }

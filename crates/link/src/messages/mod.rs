@@ -29,7 +29,7 @@ pub struct ObjectKey {
 /// One thing that is said. An item of an unknown sort decodes as `None`: it is acknowledged and passed over.
 #[derive(Clone, PartialEq, Message)]
 pub struct Item {
-    #[prost(oneof = "Say", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20, 21, 22, 23, 24, 25, 30")]
+    #[prost(oneof = "Say", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20, 22, 23, 24, 25, 30")]
     pub say: Option<Say>,
 }
 
@@ -55,8 +55,7 @@ pub enum Say {
     // platform to agent
     #[prost(message, tag = "20")]
     Environment(EnvironmentSpec),
-    #[prost(message, tag = "21")]
-    Wanted(Wanted),
+    // 21 was a short form of a specification; it could overtake a longer one and make it look old.
     #[prost(message, tag = "22")]
     Command(Command),
     #[prost(message, tag = "23")]
@@ -92,7 +91,6 @@ pub enum Topic {
     Cluster,
     Kinds,
     Environment(String),
-    Wanted(String),
     Command(String),
     Cancel(String),
     DetailRequest {
@@ -130,7 +128,6 @@ impl Say {
             Self::Cluster(_) => Topic::Cluster,
             Self::Kinds(_) => Topic::Kinds,
             Self::Environment(spec) => Topic::Environment(spec.environment_id.clone()),
-            Self::Wanted(wanted) => Topic::Wanted(wanted.environment_id.clone()),
             Self::Command(command) => Topic::Command(command.command_id.clone()),
             Self::Cancel(cancel) => Topic::Cancel(cancel.command_id.clone()),
             Self::DetailRequest(request) => Topic::DetailRequest {

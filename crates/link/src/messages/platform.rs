@@ -53,20 +53,6 @@ pub enum Removal {
     DeleteNamespace = 2,
 }
 
-/// Short form of a new specification in which only the commit is new.
-#[derive(Clone, PartialEq, Message)]
-pub struct Wanted {
-    #[prost(string, tag = "1")]
-    pub environment_id: String,
-    #[prost(string, tag = "2")]
-    pub commit: String,
-    #[prost(uint64, tag = "3")]
-    pub generation: u64,
-    /// W3C Trace Context, so that one commit can be followed from push to healthy. May be empty.
-    #[prost(string, tag = "4")]
-    pub traceparent: String,
-}
-
 #[derive(Clone, PartialEq, Message)]
 pub struct Command {
     #[prost(string, tag = "1")]

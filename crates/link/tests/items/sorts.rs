@@ -33,7 +33,6 @@ pub fn any_item() -> impl Strategy<Value = Say> {
         cluster(),
         kinds(),
         environment(),
-        wanted(),
         command(),
         word().prop_map(|command_id| Say::Cancel(CancelCommand { command_id })),
         detail_request(),
@@ -72,7 +71,6 @@ pub fn one_of_each() -> Vec<Say> {
             kinds: vec![Kind::default()],
         }),
         Say::Environment(EnvironmentSpec::default()),
-        Say::Wanted(Wanted::default()),
         Say::Command(Command {
             action: Some(Action::Sync(Sync {})),
             ..Command::default()
@@ -92,10 +90,19 @@ pub fn one_of_each() -> Vec<Say> {
 fn state() -> impl Strategy<Value = Say> {
     let owner = (word(), word(), word()).prop_map(|(uid, kind, name)| Owner { uid, kind, name });
     let summary = btree_map(word(), word(), 0..4);
-    let told = (word(), any::<i32>(), word(), summary, vec(owner, 0..3), bytes());
+    let told = (
+        word(),
+        any::<i32>(),
+        word(),
+        summary,
+        vec(owner, 0..3),
+        bytes(),
+        word(),
+        word(),
+    );
     (word(), key(), any::<bool>(), any::<bool>(), any::<i64>(), told).prop_map(
         |(environment_id, key, deleted, managed, created_ms, told)| {
-            let (resource_version, health, message, summary, owners, digest) = told;
+            let (resource_version, health, message, summary, owners, digest, release, cause) = told;
             Say::State(ObjectState {
                 environment_id,
                 key,
@@ -108,6 +115,8 @@ fn state() -> impl Strategy<Value = Say> {
                 summary,
                 owners,
                 digest,
+                release,
+                cause,
                 ..ObjectState::default()
             })
         },
@@ -129,14 +138,21 @@ fn status() -> impl Strategy<Value = Say> {
 }
 
 fn delivery() -> impl Strategy<Value = Say> {
-    let object = (key(), word(), any::<u32>(), any::<i32>(), word(), word()).prop_map(
-        |(key, file, line, outcome, message, code)| ObjectResult {
+    let drifted = (word(), word(), any::<i64>()).prop_map(|(field, manager, time_ms)| DriftedField {
+        field,
+        manager,
+        time_ms,
+    });
+    let drifted = vec(drifted, 0..3);
+    let object = (key(), word(), any::<u32>(), any::<i32>(), word(), word(), drifted).prop_map(
+        |(key, file, line, outcome, message, code, drifted)| ObjectResult {
             key,
             file,
             line,
             outcome,
             message,
             code,
+            drifted,
         },
     );
     let error =
@@ -257,17 +273,6 @@ fn environment() -> impl Strategy<Value = Say> {
                 })
             },
         )
-}
-
-fn wanted() -> impl Strategy<Value = Say> {
-    (word(), word(), any::<u64>(), word()).prop_map(|(environment_id, commit, generation, traceparent)| {
-        Say::Wanted(Wanted {
-            environment_id,
-            commit,
-            generation,
-            traceparent,
-        })
-    })
 }
 
 fn command() -> impl Strategy<Value = Say> {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use c7n_link::digest::DigestTable;
 use c7n_link::messages::{CommandOutcome, CommandResult, KindDetail, ObjectDigest, Say};
-use c7n_link::{CommandLedger, Entry, Output, Role, Session};
+use c7n_link::{Output, Role, Session};
 
+use super::ledger::{Entry, Ledger};
 use super::words::{Name, hello, kind, known_kind, small, state};
 
 /// What the cluster's API server holds.
@@ -25,7 +26,7 @@ pub struct Agent {
     pub running: Vec<String>,
     pub carried_out: BTreeMap<String, u32>,
     digests: Option<DigestTable>,
-    ledger: CommandLedger,
+    ledger: Ledger,
 }
 
 /// What became of a round of service.
@@ -54,7 +55,7 @@ impl Agent {
             running: Vec::new(),
             carried_out: BTreeMap::new(),
             digests,
-            ledger: CommandLedger::new(100),
+            ledger: Ledger::default(),
         }
     }
 
@@ -133,7 +134,7 @@ impl Agent {
 
     fn hears(&mut self, item: Say, cluster: &Cluster) {
         match item {
-            Say::Wanted(wanted) => self.wanted = self.wanted.max(wanted.generation),
+            Say::Environment(spec) => self.wanted = self.wanted.max(spec.generation),
             Say::Command(command) => match self.ledger.begin(&command.command_id) {
                 Entry::Fresh => self.running.push(command.command_id),
                 Entry::Running => {}

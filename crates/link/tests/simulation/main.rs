@@ -9,6 +9,7 @@
 
 mod agent;
 mod dice;
+mod ledger;
 mod line;
 mod platform;
 mod words;

@@ -2,7 +2,9 @@
 
 use c7n_link::Config;
 use c7n_link::digest::KindKey;
-use c7n_link::messages::{Action, Command, Control, Frame, Hello, ObjectKey, ObjectState, Say, Sync, Wanted};
+use c7n_link::messages::{
+    Action, Command, Control, EnvironmentSpec, Frame, Hello, ObjectKey, ObjectState, Say, Sync,
+};
 use prost::Message;
 
 pub const ENVIRONMENT: &str = "environment";
@@ -44,10 +46,10 @@ pub fn state(name: &Name, version: Option<u64>) -> Say {
 }
 
 pub fn wanted(generation: u64) -> Say {
-    Say::Wanted(Wanted {
+    Say::Environment(EnvironmentSpec {
         environment_id: ENVIRONMENT.into(),
         generation,
-        ..Wanted::default()
+        ..EnvironmentSpec::default()
     })
 }
 

@@ -4,10 +4,11 @@
 //! where kstatus waits some seconds before it calls a thing failed, the thing is called so at once and recovers by itself.
 
 mod batch;
-mod conditions;
+pub(crate) mod conditions;
 mod generic;
 mod network;
 mod pod;
+mod release;
 mod storage;
 mod system;
 mod workloads;
@@ -104,6 +105,7 @@ pub fn health(object: &Value) -> Health {
         ("apiregistration.k8s.io", "APIService") => system::api_service(object),
         ("autoscaling", "HorizontalPodAutoscaler") => system::autoscaler(object),
         ("policy", "PodDisruptionBudget") => system::disruption_budget(object),
+        ("choerodon.io", "C7NHelmRelease") => release::release(object),
         _ => generic::generic(object),
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Lifecycle, Live, Ownership, wave_of};
@@ -19,8 +20,8 @@ pub struct PrunePolicy {
     pub floor: usize,
     /// What a person agreed to lose, for the commit this plan is for. Whatever goes beyond it is judged anew.
     pub confirmed: Option<BTreeSet<ObjectId>>,
-    /// What was held before for the same commit. It stays held until it is confirmed: what the commit creates makes the share of what
-    /// it deletes smaller from plan to plan, and must not let it slip through.
+    /// What was held before and not confirmed. It stays held, whatever its share has become: what commits create makes the share of
+    /// what they delete smaller from plan to plan, and must not let it slip through.
     pub asked: Option<HeldPrune>,
 }
 
@@ -36,17 +37,23 @@ impl Default for PrunePolicy {
 }
 
 /// Deletions that wait for a confirmation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldPrune {
     pub count: usize,
     /// Live objects of the environment.
     pub total: usize,
-    /// In the order they would be deleted; hand it back as [`PrunePolicy::confirmed`] to let them go.
+    /// In the order they would be deleted; hand it back as [`PrunePolicy::confirmed`] to let them go. Empty where they are too many to
+    /// be remembered: then every deletion was asked about.
     pub objects: Vec<ObjectId>,
     pub reason: HeldReason,
 }
 
 impl HeldPrune {
+    /// Whether this deletion is part of the question.
+    fn is_about(&self, id: &ObjectId) -> bool {
+        self.objects.is_empty() || self.objects.contains(id)
+    }
+
     /// Short name of exactly this question: a confirmation of another one must not count.
     pub fn token(&self) -> String {
         let mut hash = Sha256::new();
@@ -61,7 +68,7 @@ impl HeldPrune {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeldReason {
     #[error("the repository wants no objects any more; confirm to delete all of them, or restore the files")]
@@ -158,7 +165,7 @@ fn question<'a>(
     let files = unplaced(live, held_files);
     let renamed = |live: &Live| !files.is_empty() && vanished(live);
     let before = policy.asked.as_ref();
-    let asked_before = |live: &Live| before.is_some_and(|before| before.objects.contains(&live.id));
+    let asked_before = |live: &Live| before.is_some_and(|before| before.is_about(&live.id));
     let reason = match before {
         Some(before) if open.iter().any(|live| asked_before(live)) => before.reason.clone(),
         _ if open.iter().any(|live| renamed(live)) => HeldReason::PossiblyRenamed { files: files.clone() },

@@ -13,6 +13,7 @@ mod extract;
 mod failure;
 mod find;
 mod health;
+mod instances;
 mod login;
 mod me;
 mod members;
@@ -152,6 +153,7 @@ fn closed_operations() -> OpenApiRouter<Api> {
         .merge(members::routes())
         .merge(clusters::routes())
         .merge(environments::routes())
+        .merge(instances::routes())
         .merge(commands::routes())
         .merge(events::routes())
 }

@@ -29,6 +29,8 @@ pub struct Taken {
     pub ended: Vec<String>,
     /// Environments whose agent's key is known from now on.
     pub registered: Vec<String>,
+    /// Environments whose objects have changed.
+    pub changed: Vec<String>,
 }
 
 pub async fn store(
@@ -44,6 +46,7 @@ pub async fn store(
         questions: Vec::new(),
         ended: Vec::new(),
         registered: Vec::new(),
+        changed: Vec::new(),
     };
     let mut ingest = Ingest {
         cluster: &cluster,
@@ -66,6 +69,7 @@ pub async fn store(
     let changes = std::mem::take(&mut ingest.changes);
     for (environment, changes) in changes {
         tx.states_changed(&environment, changes).await?;
+        taken.changed.push(environment);
     }
     tx.seen(&cluster).await?;
     let (removed, digests) = (ingest.removed, ingest.digests);
@@ -148,7 +152,6 @@ impl Ingest<'_> {
             }
             // What only the platform says.
             Say::Environment(_)
-            | Say::Wanted(_)
             | Say::Command(_)
             | Say::Cancel(_)
             | Say::DetailRequest(_)

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::Wake;
+use crate::instances::Teller;
 use crate::repositories::Repositories;
 use crate::store::{Store, StoreError};
 use mailbox::Mailbox;
@@ -43,6 +44,7 @@ pub struct Fleet {
 struct Inner {
     store: Store,
     repositories: Repositories,
+    instances: Teller,
     /// Credentials older than this are replaced.
     credential_age: Duration,
     tasks: TaskTracker,
@@ -62,6 +64,7 @@ impl Fleet {
     pub async fn start(
         store: Store,
         repositories: Repositories,
+        instances: Teller,
         credential_age: Duration,
         tasks: TaskTracker,
         shutdown: CancellationToken,
@@ -72,6 +75,7 @@ impl Fleet {
         let inner = Inner {
             store,
             repositories,
+            instances,
             credential_age,
             tasks,
             shutdown,

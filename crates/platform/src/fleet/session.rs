@@ -141,6 +141,12 @@ impl Line {
 
     /// Whatever the state machine wants done.
     async fn carry_out(&mut self) -> Result<(), Over> {
+        for lost in self.session.take_oversized() {
+            tracing::error!(
+                cluster = %self.credential.cluster_id, topic = ?lost.topic, size = lost.size, limit = lost.limit,
+                "too big to be said to the agent; it goes without"
+            );
+        }
         let mut wrote = false;
         while let Some(output) = self.session.poll() {
             match output {
@@ -206,12 +212,10 @@ impl Line {
 
     async fn tell(&mut self, content: Content) -> Result<(), StoreError> {
         let store = self.fleet.inner.store.clone();
-        if !content.environments.is_empty() {
-            let addresses = store.addresses();
-            for row in store.specs(&self.credential.cluster_id).await? {
-                if content.environments.contains(&row.id) {
-                    self.session.post(Say::Environment(specs::spec(row, &addresses)));
-                }
+        for environment in &content.environments {
+            if let Some(row) = store.spec(&self.credential.cluster_id, environment).await? {
+                let spec = specs::spec(row, &store.addresses());
+                self.session.post(Say::Environment(spec));
             }
         }
         if content.commands == Commands::Changed {
@@ -277,14 +281,12 @@ impl Line {
                 for result in taken.ended {
                     self.posted.remove(&result);
                 }
-                for lost in self.session.take_oversized() {
-                    tracing::error!(cluster = %self.credential.cluster_id, ?lost, "too big to be asked");
-                }
                 if let Some(opened) = &self.opened {
                     for environment in &taken.registered {
                         opened.mailbox.environment_changed(environment);
                     }
                 }
+                self.fleet.inner.instances.changed(taken.changed);
                 self.session.committed(taken.epoch, taken.seq);
             }
             // Not acknowledged, so it comes again.

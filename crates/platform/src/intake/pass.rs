@@ -1,8 +1,10 @@
 //! One pass over one repository.
 
+use std::sync::Arc;
+
 use c7n_api::{Change, ChangeRecord, CommitInfo, EnvironmentError, ErrorSource};
 use c7n_git::{CommitId, DEVOPS_SYNC, GitError, Repository};
-use c7n_manifests::{Confinement, Index, Tree, assemble, carry_over, compare};
+use c7n_manifests::{Confinement, Index, Survey, carry_over, compare, survey};
 
 use super::read::Files;
 use super::scope::Scopes;
@@ -44,6 +46,8 @@ pub struct Worker {
     files: Files,
     /// What the database has for `parsed`, so that it need not be read again.
     index: Option<(String, Index)>,
+    /// What the cluster offers, and the text that it was read from.
+    scopes: (String, Arc<Scopes>),
 }
 
 /// What Git says.
@@ -63,7 +67,7 @@ impl Worker {
     pub fn of_weight(bytes: usize) -> Self {
         Self {
             files: Files::of_bytes(bytes),
-            index: None,
+            ..Self::default()
         }
     }
 
@@ -144,21 +148,27 @@ impl Worker {
             _ => store.wanted_index(&row.id).await?,
         };
         let kinds = store.cluster_kinds(&row.cluster_id).await?;
+        if self.scopes.0 != kinds {
+            self.scopes = (kinds.clone(), Arc::new(Scopes::parse(&kinds)));
+        }
+        let scopes = Arc::clone(&self.scopes.1);
         let mut files = std::mem::take(&mut self.files);
         let (repository, row_of_thread) = (repository.clone(), row.clone());
-        let (files, tree, info) = blocking(move || {
+        let (files, survey, info) = blocking(move || {
             files.move_to(&repository, &newest)?;
-            let tree = understand(&files, &row_of_thread, &Scopes::parse(&kinds));
-            Ok((files, tree, repository.commit_info(&newest)?))
+            let survey = understand(&files, &row_of_thread, &scopes);
+            Ok((files, survey, repository.commit_info(&newest)?))
         })
         .await?;
         self.files = files;
         let commit = newest.to_string();
-        let held = tree.held_files();
-        let wanted = tree.index();
-        let records: Vec<ChangeRecord> = compare(&before, &wanted, &held).into_iter().map(record).collect();
-        let after = carry_over(&before, &wanted, &held);
-        let errors: Vec<EnvironmentError> = tree
+        let held = survey.held_files();
+        let records: Vec<ChangeRecord> = compare(&before, &survey.index, &held)
+            .into_iter()
+            .map(record)
+            .collect();
+        let after = carry_over(&before, survey.index, &held);
+        let errors: Vec<EnvironmentError> = survey
             .errors
             .into_iter()
             .map(|error| told(error, &commit))
@@ -205,14 +215,14 @@ async fn tell(store: &Store, row: &IntakeRow, message: Option<String>) -> Result
     tx.commit().await
 }
 
-fn understand(files: &Files, row: &IntakeRow, scopes: &Scopes) -> Tree {
+fn understand(files: &Files, row: &IntakeRow, scopes: &Scopes) -> Survey {
     // A kind that cannot be read was refused when the project was made.
     let allowed = row
         .allowed_cluster_kinds
         .iter()
         .filter_map(|kind| kind.parse().ok());
     let confinement = Confinement::to(row.namespace.clone()).allowing(allowed);
-    assemble(files.outcomes(), &confinement, &|kind| scopes.of(kind))
+    survey(files.outcomes(), &confinement, &|kind| scopes.of(kind))
 }
 
 fn record(record: c7n_manifests::Record) -> ChangeRecord {

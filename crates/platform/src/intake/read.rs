@@ -74,10 +74,8 @@ impl Files {
         Ok(())
     }
 
-    pub fn outcomes(&self) -> impl Iterator<Item = (String, Outcome)> {
-        self.parsed
-            .iter()
-            .map(|(path, parsed)| (path.clone(), parsed.outcome.clone()))
+    pub fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
+        self.parsed.values().map(|parsed| &parsed.outcome)
     }
 
     /// Of all files that are kept.

@@ -25,6 +25,7 @@ impl From<c7n_link::messages::Kind> for OfferedKind {
     }
 }
 
+#[derive(Default)]
 pub struct Scopes(HashMap<GroupKind, Scope>);
 
 impl Scopes {

@@ -55,15 +55,6 @@ impl Tx {
         Ok(())
     }
 
-    pub async fn cluster_environments(&mut self, cluster: &str) -> Result<i64, StoreError> {
-        Ok(
-            sqlx::query_scalar("SELECT COUNT(*) FROM environments WHERE cluster_id = $1")
-                .bind(cluster)
-                .fetch_one(self.connection())
-                .await?,
-        )
-    }
-
     pub async fn delete_cluster(&mut self, cluster: &str) -> Result<(), StoreError> {
         let project: Option<String> =
             sqlx::query_scalar("DELETE FROM clusters WHERE id = $1 RETURNING project_id")

@@ -16,6 +16,14 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0003_agents",
         include_str!("../../migrations/sqlite/0003_agents.sql"),
     ),
+    (
+        "0004_instances",
+        include_str!("../../migrations/sqlite/0004_instances.sql"),
+    ),
+    (
+        "0006_drift",
+        include_str!("../../migrations/sqlite/0006_drift.sql"),
+    ),
 ];
 
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), StoreError> {

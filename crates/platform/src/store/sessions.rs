@@ -2,7 +2,9 @@
 
 use c7n_api::Node;
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
+use super::clusters::const_sql;
 use super::{Store, StoreError, Tx, from_json, json, new_id, now_ms, word};
 
 /// Credentials that were handed out and never shown are forgotten after this time.
@@ -155,35 +157,45 @@ impl Store {
     }
 
     pub async fn specs(&self, cluster: &str) -> Result<Vec<SpecRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT e.id, p.name AS project, e.name, e.namespace, e.branch, e.parsed_commit, e.generation, \
-             e.confirmed_commit, p.allowed_cluster_kinds, e.removal, e.agent_fingerprint \
-             FROM environments e JOIN projects p ON p.id = e.project_id WHERE e.cluster_id = $1 ORDER BY e.id",
-        )
-        .bind(cluster)
-        .fetch_all(self.readers())
-        .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(SpecRow {
-                    id: row.try_get("id")?,
-                    project: row.try_get("project")?,
-                    name: row.try_get("name")?,
-                    namespace: row.try_get("namespace")?,
-                    branch: row.try_get("branch")?,
-                    parsed_commit: row.try_get("parsed_commit")?,
-                    generation: row.try_get("generation")?,
-                    confirmed_commit: row.try_get("confirmed_commit")?,
-                    allowed_cluster_kinds: from_json(
-                        "allowed_cluster_kinds",
-                        row.try_get::<String, _>("allowed_cluster_kinds")?.as_str(),
-                    )?,
-                    removal: row.try_get("removal")?,
-                    agent_fingerprint: row.try_get("agent_fingerprint")?,
-                })
-            })
-            .collect()
+        let rows = sqlx::query(const_sql(SPEC, "WHERE e.cluster_id = $1 ORDER BY e.id"))
+            .bind(cluster)
+            .fetch_all(self.readers())
+            .await?;
+        rows.iter().map(spec_row).collect()
     }
+
+    /// `None` when the environment is gone, or of another cluster.
+    pub async fn spec(&self, cluster: &str, environment: &str) -> Result<Option<SpecRow>, StoreError> {
+        let row = sqlx::query(const_sql(SPEC, "WHERE e.cluster_id = $1 AND e.id = $2"))
+            .bind(cluster)
+            .bind(environment)
+            .fetch_optional(self.readers())
+            .await?;
+        row.as_ref().map(spec_row).transpose()
+    }
+}
+
+const SPEC: &str = "SELECT e.id, p.name AS project, e.name, e.namespace, e.branch, e.parsed_commit, e.generation, \
+     e.confirmed_commit, p.allowed_cluster_kinds, e.removal, e.agent_fingerprint \
+     FROM environments e JOIN projects p ON p.id = e.project_id ";
+
+fn spec_row(row: &SqliteRow) -> Result<SpecRow, StoreError> {
+    Ok(SpecRow {
+        id: row.try_get("id")?,
+        project: row.try_get("project")?,
+        name: row.try_get("name")?,
+        namespace: row.try_get("namespace")?,
+        branch: row.try_get("branch")?,
+        parsed_commit: row.try_get("parsed_commit")?,
+        generation: row.try_get("generation")?,
+        confirmed_commit: row.try_get("confirmed_commit")?,
+        allowed_cluster_kinds: from_json(
+            "allowed_cluster_kinds",
+            row.try_get::<String, _>("allowed_cluster_kinds")?.as_str(),
+        )?,
+        removal: row.try_get("removal")?,
+        agent_fingerprint: row.try_get("agent_fingerprint")?,
+    })
 }
 
 impl Tx {

@@ -63,6 +63,28 @@ async fn an_activation_is_one_command_and_the_newest_counts() {
 }
 
 #[tokio::test]
+async fn a_cluster_that_will_not_come_back_is_forgotten_with_its_environments() {
+    let server = Server::start().await;
+    let id = server.environment("shop").await;
+    server
+        .sql("UPDATE clusters SET epoch = 1, last_seen_ms = 5")
+        .await;
+    let path = "/projects/shop/clusters/east";
+    server.admin().delete(path).await.refused(StatusCode::CONFLICT);
+
+    let forget = format!("{path}?forget=true");
+    let forgotten = server.admin().delete(&forget).await.expect(StatusCode::OK);
+
+    assert_eq!(forgotten["stays"][0]["namespace"], "shop-staging");
+    server.admin().get(path).await.refused(StatusCode::NOT_FOUND);
+    assert!(!server.data.path().join(format!("repositories/{id}.git")).exists());
+    assert_eq!(
+        server.audited("forget").await,
+        ["environment/staging", "cluster/east"]
+    );
+}
+
+#[tokio::test]
 async fn the_agents_chart_is_served_to_anybody_as_a_chart_repository() {
     let server = Server::start().await;
     let get = async |path: &str| {

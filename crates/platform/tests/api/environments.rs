@@ -131,6 +131,40 @@ async fn with_an_agent_it_is_removed_from_the_cluster_first() {
 }
 
 #[tokio::test]
+async fn without_its_agent_it_can_be_forgotten_and_what_stays_is_told() {
+    let server = Server::start().await;
+    let id = server.environment("shop").await;
+    server
+        .sql("UPDATE clusters SET epoch = 1, last_seen_ms = 5, connected = 1")
+        .await;
+    server
+        .admin()
+        .delete(ENVIRONMENT)
+        .await
+        .expect(StatusCode::ACCEPTED);
+    let path = format!("{ENVIRONMENT}?forget=true");
+    let refused = server.admin().delete(&path).await;
+    refused.refused(StatusCode::CONFLICT);
+    server.sql("UPDATE clusters SET connected = 0").await;
+
+    let forgotten = server.admin().delete(&path).await.expect(StatusCode::OK);
+
+    assert_eq!(
+        forgotten,
+        json!({"stays": [{
+            "environment": "staging", "cluster": "east", "namespace": "shop-staging", "objects": 0, "last_seen_ms": 5,
+        }]})
+    );
+    server
+        .admin()
+        .get(ENVIRONMENT)
+        .await
+        .refused(StatusCode::NOT_FOUND);
+    assert!(!server.data.path().join(format!("repositories/{id}.git")).exists());
+    assert_eq!(server.audited("forget").await, ["environment/staging"]);
+}
+
+#[tokio::test]
 async fn converged_is_said_only_when_all_is_well() {
     let server = Server::start().await;
     server.environment("shop").await;

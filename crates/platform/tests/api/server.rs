@@ -143,6 +143,15 @@ impl Server {
             .unwrap();
         tx.commit().await.unwrap();
     }
+
+    /// What was written down of this verb, in order.
+    pub async fn audited(&self, verb: &str) -> Vec<String> {
+        sqlx::query_scalar("SELECT resource FROM audit WHERE verb = $1 ORDER BY id")
+            .bind(verb)
+            .fetch_all(self.platform.store().readers())
+            .await
+            .unwrap()
+    }
 }
 
 #[derive(Clone)]

@@ -9,6 +9,7 @@
 mod commands;
 mod deliveries;
 mod fake_agent;
+mod instances;
 mod pushes;
 mod repository;
 #[allow(dead_code, reason = "the other tests of the platform use all of it")]

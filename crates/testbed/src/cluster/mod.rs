@@ -241,10 +241,15 @@ impl Drop for LocalCluster {
 /// Hands the images of an OCI archive to the real node of the local cluster that has this kubeconfig. `false` if it has no
 /// real node, or is no cluster of this machine.
 pub async fn import_images_by_kubeconfig(kubeconfig: &Path, archive: &Path) -> Result<bool> {
-    let wanted = kubeconfig.canonicalize().unwrap_or_else(|_| kubeconfig.to_owned());
-    let state = list()?
-        .into_iter()
-        .find(|state| state.kubeconfig().canonicalize().is_ok_and(|found| found == wanted));
+    let wanted = kubeconfig
+        .canonicalize()
+        .unwrap_or_else(|_| kubeconfig.to_owned());
+    let state = list()?.into_iter().find(|state| {
+        state
+            .kubeconfig()
+            .canonicalize()
+            .is_ok_and(|found| found == wanted)
+    });
     match state {
         Some(state) if state.node.is_some() => import_images(&state, archive).await.map(|()| true),
         _ => Ok(false),

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 
+use super::Order;
 use super::closure::libraries;
 use super::root::Root;
-use super::Order;
 use crate::programs::packages::find;
 
 pub const AGENT: &str = "c7n-agent";
@@ -63,12 +63,17 @@ pub(super) fn roots(order: &Order) -> Result<(Root, Root)> {
     system.folder("usr/share/git-core/templates", 0o755);
     authorities(&mut system)?;
     for name in order.kind.calls() {
-        let program = find(name).with_context(|| format!("`{name}` is not installed here, and the image needs it"))?;
+        let program =
+            find(name).with_context(|| format!("`{name}` is not installed here, and the image needs it"))?;
         distributed(&mut system, &program, &format!("usr/bin/{name}"))?;
     }
     let helpers = git_exec_path()?;
     for name in order.kind.git_helpers() {
-        distributed(&mut system, &helpers.join(name), &format!("usr/lib/git-core/{name}"))?;
+        distributed(
+            &mut system,
+            &helpers.join(name),
+            &format!("usr/lib/git-core/{name}"),
+        )?;
     }
     system.link("usr/lib/git-core/git", "../../bin/git");
 

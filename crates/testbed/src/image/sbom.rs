@@ -19,11 +19,18 @@ pub(super) fn bill(order: &Order, system: &Root, own: &Root) -> Result<Vec<u8>> 
     if let Some(worker) = &order.helm_worker {
         components.extend(go_modules(worker)?);
     }
-    components.extend(packages(system.copied().iter().chain(own.copied()).map(AsRef::as_ref))?);
+    components.extend(packages(
+        system.copied().iter().chain(own.copied()).map(AsRef::as_ref),
+    )?);
     // By what identifies them.
     let components: BTreeMap<String, Value> = components
         .into_iter()
-        .map(|component| (component["purl"].as_str().unwrap_or_default().to_owned(), component))
+        .map(|component| {
+            (
+                component["purl"].as_str().unwrap_or_default().to_owned(),
+                component,
+            )
+        })
         .collect();
     let components: Vec<Value> = components.into_values().collect();
     let mut bill = json!({
@@ -64,7 +71,14 @@ fn crates(package: &str) -> Result<Vec<Value>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", &platform])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--filter-platform",
+            &platform,
+        ])
         .arg("--manifest-path")
         .arg(workspace);
     let metadata: Value = serde_json::from_slice(&output(command, "cargo metadata")?)?;
@@ -97,7 +111,10 @@ fn reachable(metadata: &Value, package: &str) -> Result<Vec<Value>> {
         }
         for dependency in list(&nodes.get(&id).unwrap_or(&Value::Null)["deps"]) {
             // No kind is a normal one; `dev` and `build` are not in the program.
-            if list(&dependency["dep_kinds"]).iter().any(|kind| kind["kind"].is_null()) {
+            if list(&dependency["dep_kinds"])
+                .iter()
+                .any(|kind| kind["kind"].is_null())
+            {
                 open.push(text(&dependency["pkg"]));
             }
         }
@@ -185,7 +202,11 @@ fn packages<'a>(files: impl Iterator<Item = &'a Path>) -> Result<Vec<Value>> {
         .collect();
     let mut command = Command::new("dpkg-query");
     command
-        .args(["--show", "--showformat", "${Package}\t${Version}\t${Architecture}\n"])
+        .args([
+            "--show",
+            "--showformat",
+            "${Package}\t${Version}\t${Architecture}\n",
+        ])
         .args(&names);
     let said = output(command, "dpkg-query --show")?;
     let distribution = distribution();
@@ -248,7 +269,8 @@ mod tests {
 
     #[test]
     fn only_what_is_in_the_program_is_listed() {
-        let package = |name: &str| json!({ "id": name, "name": name, "version": "1.0.0", "license": "MIT/Apache-2.0" });
+        let package =
+            |name: &str| json!({ "id": name, "name": name, "version": "1.0.0", "license": "MIT/Apache-2.0" });
         let uses = |name: &str, kind: Value| json!({ "pkg": name, "dep_kinds": [{ "kind": kind }] });
         let metadata = json!({
             "packages": [package("ours"), package("used"), package("deep"), package("tested"), package("built")],

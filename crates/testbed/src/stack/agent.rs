@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use tokio::process::Command;
+use anyhow::Result;
 
+use super::process::{Seat, program};
 use super::{Binaries, Process};
 
 #[derive(Debug, Clone)]
@@ -23,74 +23,61 @@ pub struct Agent {
     binaries: Binaries,
     options: AgentOptions,
     log: PathBuf,
-    process: Option<Process>,
+    seat: Seat,
 }
 
 impl Agent {
     /// The token is needed the first time; afterwards the agent has a credential of its own in its data folder.
     pub fn start(binaries: &Binaries, options: AgentOptions, token: &str, log: &Path) -> Result<Self> {
         std::fs::create_dir_all(&options.data)?;
-        let mut agent = Self {
+        Ok(Self {
+            seat: Seat::taken_by(spawn(binaries, &options, log, Some(token))?),
             binaries: binaries.clone(),
             options,
             log: log.to_path_buf(),
-            process: None,
-        };
-        agent.spawn(Some(token))?;
-        Ok(agent)
+        })
     }
 
     /// After `kill` or `stop`, with what its data folder holds.
     pub fn restart(&mut self) -> Result<()> {
-        self.spawn(None)
+        self.seat = Seat::taken_by(spawn(&self.binaries, &self.options, &self.log, None)?);
+        Ok(())
     }
 
     /// `kill -9`.
     pub async fn kill(&mut self) -> Result<()> {
-        match self.process.take() {
-            Some(process) => process.kill().await,
-            None => Ok(()),
-        }
+        self.seat.kill().await
     }
 
     pub async fn stop(&mut self) -> Result<()> {
-        match self.process.take() {
-            Some(process) => process.stop().await.map(drop),
-            None => Ok(()),
-        }
+        self.seat.stop().await
     }
 
     pub fn process(&mut self) -> Result<&mut Process> {
-        self.process.as_mut().context("the agent is not running")
+        self.seat.process()
     }
 
     pub fn log(&self) -> &Path {
         &self.log
     }
+}
 
-    fn spawn(&mut self, token: Option<&str>) -> Result<()> {
-        let options = &self.options;
-        let mut command = Command::new(&self.binaries.agent);
-        command
-            .args(["--connect", &options.connect])
-            .args(["--cluster-id", &options.cluster_id])
-            .args(["--choerodon-id", &options.choerodon_id])
-            .arg("--kubeconfig")
-            .arg(&options.kubeconfig)
-            .arg("--data-dir")
-            .arg(&options.data)
-            .args(&options.arguments)
-            .env(
-                "C7N_LOG",
-                std::env::var("C7N_LOG").unwrap_or_else(|_| "info".to_owned()),
-            );
-        if let Some(context) = &options.context {
-            command.args(["--context", context]);
-        }
-        if let Some(token) = token {
-            command.env("C7N_TOKEN", token);
-        }
-        self.process = Some(Process::start("c7n-agent", &mut command, &self.log)?);
-        Ok(())
+fn spawn(binaries: &Binaries, options: &AgentOptions, log: &Path, token: Option<&str>) -> Result<Process> {
+    let mut command = program(&binaries.agent);
+    command
+        .args(["--connect", &options.connect])
+        .args(["--cluster-id", &options.cluster_id])
+        .args(["--choerodon-id", &options.choerodon_id])
+        .arg("--kubeconfig")
+        .arg(&options.kubeconfig)
+        .arg("--data-dir")
+        .arg(&options.data)
+        .args(&options.arguments);
+    if let Some(context) = &options.context {
+        command.args(["--context", context]);
     }
+    if let Some(token) = token {
+        command.env("C7N_TOKEN", token);
+    }
+    Process::start("c7n-agent", &mut command, log)
 }

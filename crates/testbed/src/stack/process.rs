@@ -8,6 +8,46 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::process::{Child, Command};
 
+/// The command for one of the product's programs; `C7N_LOG` says how much it logs.
+pub(super) fn program(path: &Path) -> Command {
+    let log = std::env::var("C7N_LOG").unwrap_or_else(|_| "info".to_owned());
+    let mut command = Command::new(path);
+    command.env("C7N_LOG", log);
+    command
+}
+
+/// A program that may be down for a while.
+pub(super) struct Seat(Option<Process>);
+
+impl Seat {
+    pub fn taken_by(process: Process) -> Self {
+        Self(Some(process))
+    }
+
+    /// `kill -9`. One that is down already is no error.
+    pub async fn kill(&mut self) -> Result<()> {
+        match self.0.take() {
+            Some(process) => process.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    pub async fn stop(&mut self) -> Result<()> {
+        match self.0.take() {
+            Some(process) => process.stop().await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.0.as_mut().context("the program is not running")
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.0.as_ref()?.pid()
+    }
+}
+
 pub struct Process {
     name: String,
     log: PathBuf,

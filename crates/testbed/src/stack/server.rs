@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use tokio::process::Command;
 
+use super::process::{Seat, program};
 use super::{Binaries, Cli, Process, eventually};
 
 /// What the server tells once, at its very first start. No `Debug`: it holds a password and a token.
@@ -26,7 +26,7 @@ pub struct Server {
     listen: SocketAddr,
     ssh_listen: SocketAddr,
     first_run: FirstRun,
-    process: Option<Process>,
+    seat: Seat,
 }
 
 impl Server {
@@ -55,7 +55,7 @@ impl Server {
             listen,
             ssh_listen,
             first_run,
-            process: Some(process),
+            seat: Seat::taken_by(process),
         })
     }
 
@@ -76,7 +76,11 @@ impl Server {
     }
 
     pub fn pid(&self) -> Option<u32> {
-        self.process.as_ref()?.pid()
+        self.seat.pid()
+    }
+
+    pub fn binaries(&self) -> &Binaries {
+        &self.binaries
     }
 
     /// The command line with the administrator's token.
@@ -100,17 +104,11 @@ impl Server {
 
     /// `kill -9`.
     pub async fn kill(&mut self) -> Result<()> {
-        match self.process.take() {
-            Some(process) => process.kill().await,
-            None => Ok(()),
-        }
+        self.seat.kill().await
     }
 
     pub async fn stop(&mut self) -> Result<()> {
-        match self.process.take() {
-            Some(process) => process.stop().await.map(drop),
-            None => Ok(()),
-        }
+        self.seat.stop().await
     }
 
     /// After `kill` or `stop`, on the same ports and data.
@@ -122,13 +120,13 @@ impl Server {
             Ok(tokio::net::TcpStream::connect(listen).await.map(drop)?)
         })
         .await?;
-        self.process = Some(process);
+        self.seat = Seat::taken_by(process);
         Ok(())
     }
 }
 
 fn spawn(binaries: &Binaries, folder: &Path, listen: SocketAddr, ssh_listen: SocketAddr) -> Result<Process> {
-    let mut command = Command::new(&binaries.server);
+    let mut command = program(&binaries.server);
     command
         .arg("--data-dir")
         .arg(folder.join("data"))
@@ -139,11 +137,7 @@ fn spawn(binaries: &Binaries, folder: &Path, listen: SocketAddr, ssh_listen: Soc
             &ssh_listen.to_string(),
         ])
         .arg("--first-run-file")
-        .arg(folder.join("first-run.json"))
-        .env(
-            "C7N_LOG",
-            std::env::var("C7N_LOG").unwrap_or_else(|_| "info".to_owned()),
-        );
+        .arg(folder.join("first-run.json"));
     Process::start("c7n-server", &mut command, &folder.join("server.log"))
 }
 

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod big_messages;
+mod causes;
 mod charts;
 mod command_line;
 mod commands;

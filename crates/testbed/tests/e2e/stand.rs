@@ -8,7 +8,8 @@ use c7n_api::{
     Activation, Cluster, ClusterState, Environment, EnvironmentError, EnvironmentPhase, LiveObject,
 };
 use c7n_testbed::stack::{
-    Access, Agent, AgentOptions, Binaries, Cli, Kubectl, Server, WorkingCopy, eventually,
+    Access, Agent, AgentOptions, Binaries, Cli, Joining, Kubectl, Server, WorkingCopy, cluster_becomes,
+    eventually,
 };
 
 /// How long anything may take on a machine that does other things too.
@@ -45,7 +46,6 @@ pub struct Stand {
     pub cli: Cli,
     /// Also part of every namespace, so that tests do not meet in the cluster.
     pub project: String,
-    binaries: Binaries,
     access: Access,
     folder: tempfile::TempDir,
 }
@@ -91,7 +91,6 @@ impl Stand {
             agents: Vec::new(),
             cli,
             project,
-            binaries,
             access,
             folder,
         })
@@ -116,16 +115,19 @@ impl Stand {
 
     /// Creates the cluster's record, starts an agent for it and waits until it is running.
     pub async fn join(&mut self, name: &str, cluster: TestCluster, arguments: &[&str]) -> Result<()> {
-        self.cli
-            .run(&["cluster", "create", "-p", &self.project, name])
-            .await?;
-        let activation: Activation = self
-            .cli
-            .json(&["cluster", "activation", "-p", &self.project, name])
-            .await?;
-        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        self.agent(name, cluster, &activation, &arguments)?;
-        self.cluster_becomes(name, ClusterState::Running).await
+        let kubeconfig = cluster.kubeconfig()?;
+        let joining = Joining {
+            project: &self.project,
+            cluster: name,
+            kubeconfig: &kubeconfig,
+            context: None,
+            folder: self.folder.path(),
+            arguments,
+            patience: PATIENCE,
+        };
+        let agent = joining.join(&self.server).await;
+        self.agents.push(agent.map_err(|error| self.explain(error))?);
+        Ok(())
     }
 
     /// Starts an agent and waits for nothing. `name` is of its folder and log.
@@ -146,8 +148,12 @@ impl Stand {
             arguments: arguments.to_vec(),
         };
         let log = self.folder.path().join(format!("agent-{name}.log"));
-        self.agents
-            .push(Agent::start(&self.binaries, options, &activation.token, &log)?);
+        self.agents.push(Agent::start(
+            self.server.binaries(),
+            options,
+            &activation.token,
+            &log,
+        )?);
         Ok(())
     }
 
@@ -163,7 +169,7 @@ impl Stand {
             arguments: Vec::new(),
         };
         let log = self.folder.path().join(format!("agent-{name}.log"));
-        let mut agent = Agent::start(&self.binaries, options, token, &log)?;
+        let mut agent = Agent::start(self.server.binaries(), options, token, &log)?;
         let said = eventually("the agent says why it is turned away", PATIENCE, || async {
             let text = std::fs::read_to_string(&log)?;
             let line = text.lines().find(|line| line.contains("refused the token"));
@@ -176,7 +182,7 @@ impl Stand {
 
     /// Asks an agent by its socket, as a kubelet would by `exec`.
     pub async fn probe(&self, socket: &Path, what: &str) -> Result<String> {
-        let output = tokio::process::Command::new(&self.binaries.agent)
+        let output = tokio::process::Command::new(&self.server.binaries().agent)
             .args(["probe", "--socket"])
             .arg(socket)
             .arg(what)
@@ -196,19 +202,16 @@ impl Stand {
             .await
     }
 
+    /// Whether containers run on it.
+    pub async fn has_real_node(&self, cluster: &str) -> Result<bool> {
+        let nodes = self.cluster(cluster).await?.nodes;
+        Ok(nodes.iter().any(|node| !node.kubelet_version.starts_with("kwok")))
+    }
+
     pub async fn cluster_becomes(&self, name: &str, state: ClusterState) -> Result<()> {
-        eventually(&format!("cluster {name} becomes {state:?}"), PATIENCE, || async {
-            let cluster = self.cluster(name).await?;
-            ensure!(
-                cluster.state == state,
-                "it is {:?}: {:?}",
-                cluster.state,
-                cluster.message
-            );
-            Ok(())
-        })
-        .await
-        .map_err(|error| self.explain(error))
+        cluster_becomes(&self.cli, (&self.project, name), state, PATIENCE)
+            .await
+            .map_err(|error| self.explain(error))
     }
 
     /// An environment on cluster A that is ready, with a working copy.

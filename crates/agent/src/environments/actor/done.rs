@@ -156,6 +156,9 @@ impl<W: World> Actor<W> {
         if is_news(self.report.as_ref(), &report) {
             self.report = Some(report.clone());
             self.shared.outgoing.post(Say::Delivery(report));
+        } else if let (Some(told), PassEnd::Failed) = (&mut self.report, end) {
+            // Said with whatever is news next.
+            told.attempt = report.attempt;
         }
         self.doubt = end == PassEnd::Failed;
         self.step(Input::Converged { commit, end });

@@ -339,13 +339,7 @@ async fn a_push_is_delivered_and_a_lost_word_only_delays() {
     // one word is lost, the next one counts
     bench.push("two");
     let three = bench.push("three");
-    let wanted = Wanted {
-        environment_id: "e1".into(),
-        commit: three.clone(),
-        generation: 3,
-        ..Wanted::default()
-    };
-    bench.environments.wanted(wanted).await.unwrap();
+    bench.specify(3, &three, Removal::No).await;
 
     bench
         .until("the third", |bench| bench.tag() == Some(three.clone()))

@@ -1,0 +1,44 @@
+//! Helm releases: what their controller reports.
+
+use serde_json::Value;
+
+use super::{
+    Health,
+    conditions::{condition, explain, not_observed, word},
+    generic::generic,
+};
+
+pub(super) fn release(object: &Value) -> Health {
+    if let Some(waiting) = not_observed(object) {
+        return waiting;
+    }
+    let status = &object["status"];
+    let operating = |what: &str| Health::progressing(format!("the release is being {what}"));
+    match word(status, "phase") {
+        "" => Health::progressing("not yet seen by its controller"),
+        "Pending" => Health::progressing("the release waits for its turn"),
+        "Installing" => operating("installed"),
+        "Upgrading" => operating("upgraded"),
+        "RollingBack" => operating("rolled back"),
+        "Stopping" => operating("stopped"),
+        "Starting" => operating("started"),
+        "Uninstalling" => operating("uninstalled"),
+        "Stopped" => Health::suspended("the release is stopped"),
+        "Failed" => Health::degraded(failure(object)),
+        _ => generic(object),
+    }
+}
+
+fn failure(object: &Value) -> String {
+    let told = word(&object["status"], "lastError").trim();
+    if !told.is_empty() {
+        return told.to_owned();
+    }
+    ["Released", "Ready"]
+        .into_iter()
+        .filter_map(|kind| condition(object, kind))
+        .filter(|condition| condition["status"] != "True")
+        .map(explain)
+        .find(|told| !told.is_empty())
+        .unwrap_or_else(|| "the release has failed".to_owned())
+}
