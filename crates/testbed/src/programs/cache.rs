@@ -25,10 +25,10 @@ fn choose_cache_folder(own: Option<PathBuf>, xdg: Option<PathBuf>, home: Option<
         .or_else(|| home.map(|folder| folder.join(".cache/c7n")))
 }
 
-/// The Go modules lie beside the workspace's crates.
+/// The recipe's Go module, from this crate's place in the repository.
 pub(crate) fn module_folder(recipe: &Recipe) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tools")
+        .join("../..")
         .join(recipe.module)
 }
 

@@ -1,4 +1,5 @@
-//! The programs a local cluster runs, each built once from the Go modules in `tools/` and kept in a cache.
+//! The programs a local cluster runs, and the product's own Helm worker, each built once from a Go module of this
+//! repository and kept in a cache.
 //!
 //! In: the Go modules (their files name every version and checksum). Out: the path of a program that runs.
 //! Never: a program from the internet that was built by someone else, or a second build of the same one.
@@ -21,7 +22,7 @@ const ETCD_VERSION: &str = "v3.6.8";
 const KWOK_VERSION: &str = "v0.7.0";
 const HELM_VERSION: &str = "v4.3.1";
 
-/// A program that is built from a Go module in `tools/`.
+/// A program that is built from a Go module of this repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Program {
     Etcd,
@@ -32,6 +33,8 @@ pub enum Program {
     Kubectl,
     Kwok,
     Helm,
+    /// Ours, and part of the product: changes releases for the agent.
+    HelmWorker,
     /// Ours: the image that holds a pod's namespaces.
     Pause,
     /// Ours: the application that demo and tests deliver.
@@ -40,7 +43,7 @@ pub enum Program {
 
 /// How a program is built.
 pub(crate) struct Recipe {
-    /// Folder below `tools/`.
+    /// Folder of the Go module, from the root of the repository.
     pub module: &'static str,
     /// Go package of the command.
     pub package: &'static str,
@@ -51,7 +54,7 @@ pub(crate) struct Recipe {
 }
 
 impl Program {
-    pub const ALL: [Program; 10] = [
+    pub const ALL: [Program; 11] = [
         Program::Etcd,
         Program::KubeApiserver,
         Program::KubeControllerManager,
@@ -60,6 +63,7 @@ impl Program {
         Program::Kubectl,
         Program::Kwok,
         Program::Helm,
+        Program::HelmWorker,
         Program::Pause,
         Program::Sample,
     ];
@@ -75,6 +79,7 @@ impl Program {
             Program::Kubectl => "kubectl",
             Program::Kwok => "kwok",
             Program::Helm => "helm",
+            Program::HelmWorker => "c7n-helm",
             Program::Pause => "pause",
             Program::Sample => "sample",
         }
@@ -82,7 +87,7 @@ impl Program {
 
     pub(crate) fn recipe(self) -> Recipe {
         let kubernetes = |package, seconds| Recipe {
-            module: "kubernetes",
+            module: "tools/kubernetes",
             package,
             version: KUBERNETES_VERSION,
             linker_flags: kubernetes_linker_flags(),
@@ -101,14 +106,15 @@ impl Program {
             Program::KubeScheduler => kubernetes("k8s.io/kubernetes/cmd/kube-scheduler", 5),
             Program::Kubelet => kubernetes("k8s.io/kubernetes/cmd/kubelet", 16),
             Program::Kubectl => kubernetes("k8s.io/kubernetes/cmd/kubectl", 21),
-            Program::Etcd => plain("etcd", "go.etcd.io/etcd/server/v3", ETCD_VERSION, 23),
-            Program::Helm => plain("helm", "helm.sh/helm/v4/cmd/helm", HELM_VERSION, 72),
+            Program::Etcd => plain("tools/etcd", "go.etcd.io/etcd/server/v3", ETCD_VERSION, 23),
+            Program::Helm => plain("tools/helm", "helm.sh/helm/v4/cmd/helm", HELM_VERSION, 72),
+            Program::HelmWorker => plain("helm", ".", HELM_VERSION, 80),
             Program::Kwok => Recipe {
                 linker_flags: format!("-s -w -X sigs.k8s.io/kwok/pkg/consts.Version={KWOK_VERSION}"),
-                ..plain("kwok", "sigs.k8s.io/kwok/cmd/kwok", KWOK_VERSION, 59)
+                ..plain("tools/kwok", "sigs.k8s.io/kwok/cmd/kwok", KWOK_VERSION, 59)
             },
-            Program::Pause => plain("images", "./pause", "1", 1),
-            Program::Sample => plain("images", "./sample", "1", 2),
+            Program::Pause => plain("tools/images", "./pause", "1", 1),
+            Program::Sample => plain("tools/images", "./sample", "1", 2),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod agent;
 mod binaries;
+pub mod charts;
 mod cli;
 mod eventually;
 mod join;

@@ -1,0 +1,1 @@
+{{- define "loop.itself" }}{{ template "loop.itself" . }}{{ end }}

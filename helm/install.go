@@ -1,0 +1,100 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"helm.sh/helm/v4/pkg/action"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	rcommon "helm.sh/helm/v4/pkg/release/common"
+	release "helm.sh/helm/v4/pkg/release/v1"
+)
+
+// install makes a release: a new one, or one over a history that holds nothing alive.
+func (s *session) install() (any, error) {
+	values, err := s.values()
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := loadChart(s.request)
+	if err != nil {
+		return nil, err
+	}
+	history, err := s.history()
+	if err != nil {
+		return nil, err
+	}
+	over := last(history)
+	if over != nil {
+		if isUnfinished(over) {
+			return nil, pending(over)
+		}
+		if isAlive(history) {
+			return nil, &failure{Kind: kindExists, Revision: over.Version, Status: over.Info.Status.String()}
+		}
+	}
+
+	install := action.NewInstall(s.config)
+	install.ReleaseName = s.request.Name
+	install.Namespace = s.request.Namespace
+	// Only of use where there is a history; then its revisions go on.
+	install.Replace = over != nil
+	install.Labels = s.labels()
+	install.Timeout = s.request.timeout()
+	install.WaitStrategy = s.waiting()
+	install.WaitOptions = s.waitOptions()
+	install.TakeOwnership = s.request.TakeOwnership
+	install.ForceConflicts = s.request.ForceConflicts
+	install.PostRenderer = s.labeller(history)
+	s.hooks.events = []release.HookEvent{release.HookPreInstall, release.HookPostInstall}
+	if len(loaded.CRDObjects()) > 0 {
+		// The kinds that they define must be seen by the chart's templates.
+		s.config.Capabilities = nil
+		defer s.cluster.forget()
+	}
+	made, err := install.RunWithContext(s.ctx, loaded, values)
+	if err != nil {
+		s.settle("the install failed")
+		return nil, err
+	}
+	if over != nil && over.Info.Status == rcommon.StatusFailed {
+		s.removeLeftOvers(over, made)
+	}
+	return s.done(made)
+}
+
+// isAlive: the release was deployed and not uninstalled since. Not so after a first install that failed: there the hooks of
+// an install are due again, while a failed upgrade is followed by another one.
+func isAlive(history []*release.Release) bool {
+	for _, revision := range slices.Backward(history) {
+		switch revision.Info.Status {
+		case rcommon.StatusUninstalled:
+			return false
+		case rcommon.StatusFailed:
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// removeLeftOvers deletes what a failed install made and the one that went well does not want.
+func (s *session) removeLeftOvers(failed *release.Release, made any) {
+	wanted, ok := made.(*release.Release)
+	if !ok {
+		return
+	}
+	before, err := s.client.Build(strings.NewReader(failed.Manifest), false)
+	if err != nil {
+		return
+	}
+	now, err := s.client.Build(strings.NewReader(wanted.Manifest), false)
+	if err != nil {
+		return
+	}
+	owned := before.Difference(now).Filter(s.isOurs)
+	if len(owned) > 0 {
+		_, _ = s.client.Delete(owned, metav1.DeletePropagationBackground)
+	}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+
+	"helm.sh/helm/v4/pkg/action"
+
+	release "helm.sh/helm/v4/pkg/release/v1"
+)
+
+func (s *session) rollback() (any, error) {
+	history, err := s.history()
+	if err != nil {
+		return nil, err
+	}
+	newest := last(history)
+	if newest == nil {
+		return nil, &failure{Kind: kindNotFound, Reason: "no release of this name"}
+	}
+	if isUnfinished(newest) {
+		return nil, pending(newest)
+	}
+	var target *release.Release
+	for _, revision := range history {
+		if revision.Version == s.request.Revision {
+			target = revision
+		}
+	}
+	if target == nil {
+		return nil, &failure{Kind: kindNotFound, Reason: fmt.Sprintf("revision %d is not kept", s.request.Revision)}
+	}
+
+	rollback := action.NewRollback(s.config)
+	rollback.Version = s.request.Revision
+	rollback.MaxHistory = historyMax
+	rollback.Timeout = s.request.timeout()
+	rollback.WaitStrategy = s.waiting()
+	rollback.WaitOptions = s.waitOptions()
+	rollback.ForceConflicts = s.request.ForceConflicts && isServerSide(target)
+	s.hooks.events = []release.HookEvent{release.HookPreRollback, release.HookPostRollback}
+	if err := rollback.Run(s.request.Name); err != nil {
+		s.settle("the rollback failed")
+		return nil, err
+	}
+	now, err := s.config.Releases.Get(s.request.Name, newest.Version+1)
+	if err != nil {
+		return nil, err
+	}
+	return s.done(now)
+}
