@@ -7,8 +7,10 @@
 //! a commit is its full hexadecimal id; an absent value is `null`, never an empty string.
 
 mod access;
+mod apps;
 mod clusters;
 mod commands;
+mod deploy;
 mod environments;
 mod events;
 mod forgotten;
@@ -19,8 +21,10 @@ mod problem;
 mod projects;
 
 pub use access::*;
+pub use apps::*;
 pub use clusters::*;
 pub use commands::*;
+pub use deploy::*;
 pub use environments::*;
 pub use events::*;
 pub use forgotten::*;

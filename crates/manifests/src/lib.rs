@@ -2,7 +2,7 @@
 //!
 //! In come bytes of files, what the cluster has, and the rules of an environment. Out go objects or errors with line and column
 //! ([`parse_file`], [`assemble`]), the difference between two commits ([`compare`]), a [`Plan`] of writes and deletions ([`plan`]),
-//! and what a live object looks like to a person ([`health`], [`summary`]). Both the platform and the agent use it, so that they
+//! and what a live object looks like to a person ([`health`], [`summary`]). [`edit`] changes files without touching what is around. Both the platform and the agent use it, so that they
 //! can never disagree about what a file means.
 //!
 //! Everything here is a function of its arguments: no network, no disk, no clock, no tasks. Values of Secrets are never put into
@@ -25,6 +25,7 @@ mod assemble;
 mod cause;
 mod compare;
 mod confine;
+pub mod edit;
 mod drifted;
 mod error;
 mod health;
@@ -46,7 +47,7 @@ pub use drifted::{DriftedField, Manager, drifted_fields};
 pub use error::{ErrorCode, FileError};
 pub use health::{Health, HealthStatus, health};
 pub use identity::{GroupKind, IdentityError, ManifestDigest, ObjectId};
-pub use ownership::{drift, owned_fields, owned_fields_cover, owned_fields_digest};
+pub use ownership::{drift, owned_fields, owned_fields_cover, owned_fields_digest, uncovered_fields};
 pub use parse::{Object, Position, Source, is_manifest_path, parse_file};
 pub use plan::{
     Action, Drift, HeldPrune, HeldReason, Lifecycle, Live, Ownership, Plan, PrunePolicy, Refusal, Refused,

@@ -15,11 +15,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::first_run::{self, FirstRun, FirstRunError};
-use crate::access::git::GitAccess;
+use crate::access::git::{GitAccess, Pushed};
 use crate::access::passwords::Passwords;
 use crate::agent_chart;
-use crate::api::{self, Api};
+use crate::api::{self, Api, Catalogue};
+use crate::catalogue::{self, Archives, ChartFacts, Charts, Seal, SealError};
 use crate::config::{Config, ssh_host};
+use crate::deploy::Deployer;
 use crate::fleet::Fleet;
 use crate::instances::Teller;
 use crate::intake::Intake;
@@ -46,6 +48,10 @@ pub enum StartError {
     GitHost(#[from] HostError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error("the cache of charts cannot be used: {0}")]
+    Charts(#[from] c7n_charts::repository::RepositoryError),
     #[error(transparent)]
     FirstRun(#[from] FirstRunError),
     #[error("the agent's chart cannot be packed ({0}); this is a defect of the build, please report it")]
@@ -92,6 +98,8 @@ impl Platform {
         );
         let wake = Arc::new(fleet.clone());
         let pushed = Arc::new(move |environment: &str| intake.notify(environment));
+        let pushed: Pushed = pushed;
+        let catalogue = catalogue(&store, data, &repositories, &pushed)?;
         let authority = Arc::new(GitAccess::new(store.clone(), repositories, pushed));
         let git_host = Host::new(data.join("git-host"), authority)?;
 
@@ -112,9 +120,19 @@ impl Platform {
         let ssh_addr = ssh.local_addr();
         store.announce(addresses(config, http_addr, &ssh));
 
-        let api = Api::new(store.clone(), config, wake, tasks.clone(), shutdown.clone()).await?;
+        let charts = Charts::new(store.clone(), catalogue.archives.clone());
+        let api = Api::new(
+            store.clone(),
+            config,
+            wake,
+            catalogue,
+            tasks.clone(),
+            shutdown.clone(),
+        )
+        .await?;
         let router = api::router(api)
             .merge(fleet.router())
+            .merge(catalogue::router(charts))
             .merge(agent_chart::router()?)
             .merge(Router::new().nest("/git", http_router(Arc::clone(&git_host))));
         let keep = |first_run: &FirstRun| match &config.first_run_file {
@@ -169,6 +187,27 @@ impl Platform {
             tracing::warn!("the database did not close in time; it recovers at the next start");
         }
     }
+}
+
+fn catalogue(
+    store: &Store,
+    data: &Path,
+    repositories: &Repositories,
+    pushed: &Pushed,
+) -> Result<Catalogue, StartError> {
+    let seal = Arc::new(Seal::open(data)?);
+    let facts = ChartFacts::new(store.clone(), data, Arc::clone(&seal))?;
+    Ok(Catalogue {
+        archives: Archives::new(data),
+        seal,
+        deployer: Deployer::new(
+            store.clone(),
+            repositories.clone(),
+            facts.clone(),
+            Arc::clone(pushed),
+        ),
+        facts,
+    })
 }
 
 /// For scripts. The ports are open when it is written, and answer as soon as the administrator exists.

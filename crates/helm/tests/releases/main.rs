@@ -4,6 +4,7 @@
 //! `C7N_PROMISE=WORD` plays only the promises whose name holds that word.
 
 mod by_hand;
+mod confined;
 mod conflicts;
 mod ground;
 mod hooks;
@@ -74,6 +75,7 @@ async fn promises(ground: &Ground) -> Result<()> {
         conflicts::foreign_objects_are_left_alone(ground),
     )
     .await?;
+    play("confined", confined::to_its_own_namespace(ground)).await?;
     play("secrets", secrets::never_show_in_an_error(ground)).await?;
     play("stored", stored::records_are_read_without_helm(ground)).await?;
     play("shapes", shapes::charts_of_every_shape(ground)).await?;

@@ -4,13 +4,16 @@
 //! finds what is named (what the caller may not see is not there), asks [`crate::access::authorize`], writes one transaction
 //! and wakes those who act on it. Never: a decision about permission of its own, a wait for an agent.
 
+mod apps;
 mod authenticate;
 mod clusters;
 mod commands;
+mod deploy;
 mod environments;
 mod events;
 mod extract;
 mod failure;
+mod failure_of_deploy;
 mod find;
 mod health;
 mod instances;
@@ -36,7 +39,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::access::login_limit::LoginLimit;
 use crate::access::passwords::Passwords;
+use crate::catalogue::{Archives, ChartFacts, Seal};
 use crate::config::{Config, Image};
+use crate::deploy::Deployer;
 use crate::repositories::Repositories;
 use crate::store::Store;
 
@@ -57,6 +62,15 @@ pub trait Wake: Send + Sync + 'static {
     fn cluster_deleted(&self, cluster: &str);
 }
 
+/// The parts that operations on charts and repositories use.
+#[derive(Clone)]
+pub struct Catalogue {
+    pub archives: Archives,
+    pub seal: Arc<Seal>,
+    pub facts: ChartFacts,
+    pub deployer: Deployer,
+}
+
 /// What every handler may use.
 #[derive(Clone)]
 pub struct Api {
@@ -71,6 +85,10 @@ struct Inner {
     installation_id: String,
     agent_image: Option<Image>,
     wake: Arc<dyn Wake>,
+    archives: Archives,
+    seal: Arc<Seal>,
+    chart_facts: ChartFacts,
+    deployer: Deployer,
     streams: Arc<Semaphore>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -81,6 +99,7 @@ impl Api {
         store: Store,
         config: &Config,
         wake: Arc<dyn Wake>,
+        catalogue: Catalogue,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, crate::store::StoreError> {
@@ -92,6 +111,10 @@ impl Api {
             login_limit: LoginLimit::default(),
             agent_image: config.agent_image.clone(),
             wake,
+            archives: catalogue.archives,
+            seal: catalogue.seal,
+            chart_facts: catalogue.facts,
+            deployer: catalogue.deployer,
             streams: Arc::new(Semaphore::new(STREAMS)),
             tasks,
             shutdown,
@@ -153,6 +176,8 @@ fn closed_operations() -> OpenApiRouter<Api> {
         .merge(members::routes())
         .merge(clusters::routes())
         .merge(environments::routes())
+        .merge(apps::routes())
+        .merge(deploy::routes())
         .merge(instances::routes())
         .merge(commands::routes())
         .merge(events::routes())

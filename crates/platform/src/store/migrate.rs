@@ -13,6 +13,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../../migrations/sqlite/0001_start.sql"),
     ),
     (
+        "0002_catalogue",
+        include_str!("../../migrations/sqlite/0002_catalogue.sql"),
+    ),
+    (
         "0003_agents",
         include_str!("../../migrations/sqlite/0003_agents.sql"),
     ),

@@ -7,7 +7,9 @@
 //!
 //! Queries live in one file per area, as `impl Store` (reads) and `impl Tx` (writes).
 
+mod apps;
 mod audit;
+mod chart_tokens;
 mod clusters;
 mod commands;
 mod deliveries;
@@ -43,6 +45,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::watch;
 
+pub use apps::{ListedVersion, NewAppRow, NewVersionRow, repository_url};
 pub use deliveries::NewDelivery;
 pub use environments::{EnvironmentRow, NewEnvironmentRow, Removal};
 pub use events::{EventFilter, EventRow, Missed};
