@@ -90,7 +90,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> anyhow::Resul
             readiness: &readiness,
         };
         if waiting.stand_by(standing.clone(), &shutdown).await {
-            tasks.spawn(watch_loss(standing, lost.clone(), end.clone()));
+            tasks.spawn(watch_loss(standing, release.clone(), lost.clone(), end.clone()));
         }
     }
     let outcome = if shutdown.is_cancelled() {
@@ -184,14 +184,15 @@ impl Waiting<'_> {
 
 async fn watch_loss(
     mut standing: watch::Receiver<Standing>,
+    release: CancellationToken,
     lost: CancellationToken,
     end: CancellationToken,
 ) {
     tokio::select! {
         () = end.cancelled() => {}
         gone = standing.wait_for(|standing| *standing == Standing::Lost) => {
-            // A keeper that ended without a word kept nothing either, unless it was told to.
-            if gone.is_ok() {
+            // A keeper that broke keeps nothing either; one that was told to give it back has not lost it.
+            if gone.is_ok() || !release.is_cancelled() {
                 lost.cancel();
             }
         }
