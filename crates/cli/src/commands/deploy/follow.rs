@@ -313,6 +313,7 @@ mod tests {
                     line: None,
                     outcome,
                     message: Some("because".into()),
+                    drifted: vec![],
                 }],
             }),
         }
