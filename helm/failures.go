@@ -166,6 +166,8 @@ func judge(leaf leaf) *failure {
 			conflicts = append(conflicts, conflict{Object: object, Field: cause.Field, Manager: owner})
 		}
 		return &failure{Kind: kindConflict, Conflicts: conflicts}
+	case isMisfit(answered):
+		return &failure{Kind: kindRefused, Object: object, Reason: words(object, answered)}
 	case answered.Code == 429, answered.Code >= 500, answered.Code == 401, answered.Reason == metav1.StatusReasonTimeout:
 		return &failure{Kind: kindCluster, Reason: object + ": " + words(object, answered)}
 	case isReleaseRecord(answered):
@@ -180,12 +182,20 @@ func judge(leaf leaf) *failure {
 func words(object string, answered metav1.Status) string {
 	if isAboutSecret(object, answered) {
 		reason := string(answered.Reason)
-		if reason == "" {
+		switch {
+		case isMisfit(answered):
+			reason = "a field has the wrong type"
+		case reason == "":
 			reason = fmt.Sprintf("status %d", answered.Code)
 		}
 		return reason + " (what a Secret holds is not shown; check its type, its keys and that values are text)"
 	}
 	return answered.Message
+}
+
+// isMisfit: a field has another type than its kind wants. The API server calls that a fault of its own (500).
+func isMisfit(answered metav1.Status) bool {
+	return answered.Code == 500 && strings.Contains(answered.Message, "failed to create typed patch object")
 }
 
 func isAboutSecret(object string, answered metav1.Status) bool {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"helm.sh/helm/v4/pkg/action"
@@ -29,7 +30,7 @@ func (s *session) install() (any, error) {
 		if isUnfinished(over) {
 			return nil, pending(over)
 		}
-		if over.Info.Status != rcommon.StatusUninstalled && over.Info.Status != rcommon.StatusFailed || wasDeployed(history) {
+		if isAlive(history) {
 			return nil, &failure{Kind: kindExists, Revision: over.Version, Status: over.Info.Status.String()}
 		}
 	}
@@ -63,14 +64,16 @@ func (s *session) install() (any, error) {
 	return s.done(made)
 }
 
-// wasDeployed: the failed revision is of an upgrade, and what it wanted to change is alive.
-func wasDeployed(history []*release.Release) bool {
-	for _, revision := range history {
+// isAlive: the release was deployed and not uninstalled since. Not so after a first install that failed: there the hooks of
+// an install are due again, while a failed upgrade is followed by another one.
+func isAlive(history []*release.Release) bool {
+	for _, revision := range slices.Backward(history) {
 		switch revision.Info.Status {
-		case rcommon.StatusDeployed, rcommon.StatusSuperseded:
-			return true
 		case rcommon.StatusUninstalled:
 			return false
+		case rcommon.StatusFailed:
+		default:
+			return true
 		}
 	}
 	return false

@@ -40,10 +40,11 @@ func (s *session) render() (any, error) {
 		Chart:    chartName(loaded),
 		Manifest: revision.Manifest,
 		Crds:     crds,
+		Hooks:    make([]renderedHook, 0, len(revision.Hooks)),
 		Notes:    s.scrubber.clean(revision.Info.Notes),
 	}
 	for _, hook := range revision.Hooks {
-		shown := renderedHook{Kind: hook.Kind, Name: hook.Name, Manifest: hook.Manifest}
+		shown := renderedHook{Kind: hook.Kind, Name: hook.Name, Events: []string{}, Manifest: hook.Manifest}
 		for _, event := range hook.Events {
 			shown.Events = append(shown.Events, string(event))
 		}

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"text/template"
 
 	"helm.sh/helm/v4/pkg/action"
 	chart "helm.sh/helm/v4/pkg/chart/v2"
@@ -90,7 +91,7 @@ func newSession(ctx context.Context, cluster *cluster, request *request) *sessio
 	secrets.SetLogger(bareHandler{})
 	config.Releases = storage.Init(secrets)
 	config.Releases.MaxHistory = historyMax
-	return &session{
+	s := &session{
 		request:  request,
 		cluster:  cluster,
 		ctx:      ctx,
@@ -100,6 +101,10 @@ func newSession(ctx context.Context, cluster *cluster, request *request) *sessio
 		scrubber: &scrubber{},
 		progress: &progress{},
 	}
+	if !request.Offline {
+		config.CustomTemplateFuncs = template.FuncMap{"lookup": s.lookup}
+	}
+	return s
 }
 
 func (s *session) run() (any, error) {

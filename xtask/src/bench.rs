@@ -9,13 +9,14 @@ use crate::build::{self, Profile, cargo};
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask bench p1     push to applied, one file of 1,000 changed
+  cargo xtask bench p10    100 Helm releases installed, beside `helm` by hand
   cargo xtask bench p12    first environment from nothing
 The last line printed is one JSON object.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which figure: p1 or p12
+    /// Which figure: p1, p10 or p12
     name: String,
     /// How many times the thing is measured
     #[arg(long)]

@@ -84,6 +84,23 @@ pub struct Config {
     #[arg(long, env = "C7N_APPLY_CONCURRENCY", value_name = "N", default_value_t = 16, value_parser = at_least_one)]
     pub apply_concurrency: usize,
 
+    /// How many Helm operations run at once
+    #[arg(long, env = "C7N_HELM_WORKERS", value_name = "N", default_value_t = 2, value_parser = at_least_one)]
+    pub helm_workers: usize,
+
+    /// Program of the Helm workers; c7n-helm beside this program or in the search path if absent
+    #[arg(long, env = "C7N_HELM_WORKER", value_name = "FILE")]
+    pub helm_worker: Option<PathBuf>,
+
+    /// OCI registries (HOST or HOST:PORT) that are spoken to without encryption
+    #[arg(
+        long,
+        env = "C7N_PLAIN_HTTP_REGISTRIES",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    pub plain_http_registries: Vec<String>,
+
     /// How repositories are reached: with a key of the agent's own, or with its credential over HTTP
     #[arg(long, env = "C7N_GIT_TRANSPORT", value_name = "KIND", default_value = "ssh")]
     pub git_transport: GitTransport,
@@ -253,6 +270,7 @@ mod tests {
         let config = parse(&[]).unwrap();
         assert_eq!((config.workers, config.apply_concurrency), (8, 16));
         assert_eq!(config.resync, Duration::from_secs(60));
+        assert_eq!((config.helm_workers, config.helm_worker.clone()), (2, None));
         assert_eq!(config.git_transport, GitTransport::Ssh);
     }
 
@@ -290,6 +308,7 @@ mod tests {
     fn numbers_and_times_without_sense_are_refused() {
         for wrong in [
             ["--workers", "0"],
+            ["--helm-workers", "0"],
             ["--resync", "60"],
             ["--resync", "1ms"],
             ["--resync", "x"],

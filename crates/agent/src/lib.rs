@@ -11,6 +11,7 @@
 //! | [`session`] | the one connection to the platform: dialled, kept, made again |
 //! | [`environments`] | one actor per environment: namespace, key, mirror, when to converge |
 //! | [`delivery`] | one pass over one commit: read, plan, apply, prune, report |
+//! | [`releases`] | each `C7NHelmRelease` becomes a Helm release |
 //! | [`state`] | what lives in the cluster: watched, digested, told to the platform |
 //! | [`commands`] | what a person orders: restart, scale, delete, get, sync |
 //! | [`upgrade`] | another version in its own place, and back |
@@ -27,6 +28,7 @@ pub mod environments;
 mod files;
 pub mod health;
 pub mod lease;
+pub mod releases;
 pub mod serve;
 pub mod session;
 pub mod start;

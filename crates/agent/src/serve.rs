@@ -21,6 +21,7 @@ use crate::config::{Config, GitTransport, Place, Token};
 use crate::delivery::{Delivery, DeliveryContext, RetryNeed};
 use crate::environments::{self, Deliver, EnvironmentId, Environments, Obstacle, Pass, PassEnd, World};
 use crate::health::Readiness;
+use crate::releases;
 use crate::session::{self, Credentials, Door, Inbox, Outgoing};
 use crate::state::StateIndex;
 use crate::upgrade::Upgrades;
@@ -102,7 +103,15 @@ pub async fn serve(
     }
 
     let ledger = Ledger::open(&data.join("commands")).context("the ledger of commands cannot be read")?;
-    let hands = Hands::new(access.client(), discovery, environments.directory());
+    let ground = releases::Ground {
+        client: access.client(),
+        discovery: discovery.clone(),
+        directory: environments.directory(),
+        eyes: state.eyes(),
+    };
+    let orders = releases::start(&config, ground, &works, work.clone())
+        .context("the controller of releases cannot be started")?;
+    let hands = Hands::new(access.client(), discovery, environments.directory(), orders);
     let results = {
         let outgoing = outgoing.clone();
         Arc::new(move |id: &CommandId, result: &commands::OrderResult| {

@@ -11,6 +11,7 @@ use c7n_agent::commands::{
     CarryOut, CommandId, Hands, Ledger, ObjectName, Order, OrderEnd, OrderResult, Places, Verb,
 };
 use c7n_agent::environments::{EnvironmentId, Synced, clear, prepare_namespace};
+use c7n_agent::releases::Orders;
 use c7n_link::messages::{EnvironmentSpec, Removal};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -203,7 +204,12 @@ async fn commands_do_what_they_say_and_once(ground: &Ground) -> Result<()> {
         .await?;
     let folder = tempfile::tempdir()?;
     let ledger = Ledger::open(folder.path())?;
-    let hands = Hands::new(ground.cluster.access.client(), ground.discovery.clone(), Work);
+    let hands = Hands::new(
+        ground.cluster.access.client(),
+        ground.discovery.clone(),
+        Work,
+        Orders::detached(),
+    );
     let give = async |id: &str, verb: Verb| -> OrderResult {
         let order = Order {
             id: CommandId::new(id).expect("a plain id"),

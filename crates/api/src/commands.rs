@@ -34,6 +34,18 @@ pub enum NewCommand {
     GetObject {
         object: ObjectRef,
     },
+    /// Break off what goes on with a Helm release.
+    CancelRelease {
+        object: ObjectRef,
+    },
+    /// Try again at once what failed or was cancelled.
+    RetryRelease {
+        object: ObjectRef,
+    },
+    /// Run the tests of the release's chart.
+    TestRelease {
+        object: ObjectRef,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

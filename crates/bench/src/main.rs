@@ -4,6 +4,7 @@
 
 mod figures;
 mod p1;
+mod p10;
 mod p12;
 mod stage;
 
@@ -25,6 +26,8 @@ struct Arguments {
 enum Name {
     /// Push to applied, one file of 1,000 changed
     P1,
+    /// 100 Helm releases installed, beside `helm install` by hand
+    P10,
     /// First environment from nothing: `create` to first commit applied
     P12,
 }
@@ -36,6 +39,7 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let result = match arguments.name {
         Name::P1 => p1::run(&arguments.kubeconfig, arguments.rounds.unwrap_or(100)).await?,
+        Name::P10 => p10::run(&arguments.kubeconfig, arguments.rounds.unwrap_or(100)).await?,
         Name::P12 => p12::run(&arguments.kubeconfig, arguments.rounds.unwrap_or(10)).await?,
     };
     println!("{result}");

@@ -80,6 +80,11 @@ impl GitError {
         )
     }
 
+    /// Whether what should be in the repository is not: a mirror in which that happens is to be fetched anew.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Storage { .. } | Self::MissingObject { .. })
+    }
+
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }

@@ -47,7 +47,7 @@ pub use drifted::{DriftedField, Manager, drifted_fields};
 pub use error::{ErrorCode, FileError};
 pub use health::{Health, HealthStatus, health};
 pub use identity::{GroupKind, IdentityError, ManifestDigest, ObjectId};
-pub use ownership::{drift, owned_fields, owned_fields_cover, owned_fields_digest};
+pub use ownership::{drift, owned_fields, owned_fields_cover, owned_fields_digest, uncovered_fields};
 pub use parse::{Object, Position, Source, is_manifest_path, parse_file};
 pub use plan::{
     Action, Drift, HeldPrune, HeldReason, Lifecycle, Live, Ownership, Plan, PrunePolicy, Refusal, Refused,

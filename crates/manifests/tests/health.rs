@@ -495,6 +495,63 @@ fn check(table: &[(Value, c7n_manifests::HealthStatus, &str)]) {
 }
 
 #[test]
+fn helm_releases() {
+    let release = |status: Value| {
+        object(
+            "choerodon.io/v1alpha1",
+            "C7NHelmRelease",
+            json!({"spec": {}, "status": status}),
+        )
+    };
+    let with = |phase: &str, conditions: Value| {
+        release(json!({"observedGeneration": 2, "phase": phase, "conditions": conditions}))
+    };
+    let failed = json!([
+        {"type": "Ready", "status": "False", "reason": "UpgradeFailed", "message": "hook migrate failed"},
+        {"type": "Stalled", "status": "True", "reason": "UpgradeFailed", "message": "hook migrate failed"},
+    ]);
+    let drifted = json!([
+        {"type": "Ready", "status": "True", "reason": "Deployed", "message": "as wanted"},
+        {"type": "Drifted", "status": "True", "reason": "Changed", "message": "Service/web was deleted"},
+    ]);
+    check(&[
+        (
+            release(Value::Null),
+            Progressing,
+            "not yet seen by its controller",
+        ),
+        (
+            with(
+                "Upgrading",
+                condition("Reconciling", "True", "Upgrading", "to web-2.0.0"),
+            ),
+            Progressing,
+            "Upgrading: to web-2.0.0",
+        ),
+        (
+            with("Deployed", condition("Ready", "True", "Deployed", "")),
+            Healthy,
+            "",
+        ),
+        (
+            with("Stopped", condition("Ready", "True", "Stopped", "")),
+            Suspended,
+            "stopped",
+        ),
+        (
+            with("Failed", failed),
+            Degraded,
+            "UpgradeFailed: hook migrate failed",
+        ),
+        (
+            with("Deployed", drifted),
+            Healthy,
+            "Changed: Service/web was deleted",
+        ),
+    ]);
+}
+
+#[test]
 fn the_worst_of_many_is_the_greatest() {
     assert!(Healthy < Suspended && Suspended < Progressing && Progressing < Missing && Missing < Degraded);
 }

@@ -9,11 +9,13 @@ use super::get_object::get_object;
 use super::ledger::Ledger;
 use super::order::{ObjectName, Order, OrderResult, Verb};
 use super::pool::CarryOut;
+use super::release;
 use super::restart::restart;
 use super::scale::scale;
 use super::sync::sync;
 use crate::cluster::{ClusterError, Discovery, KindInfo, Scope};
 use crate::environments::{Directory, EnvironmentId, Synced};
+use crate::releases::Orders;
 
 /// Fields written on a person's word. Not the manager of delivery, which would take them back with its next apply.
 pub(super) const FIELD_MANAGER: &str = "c7n-command";
@@ -40,6 +42,7 @@ pub struct Hands<P> {
     client: Client,
     discovery: Discovery,
     environments: P,
+    releases: Orders,
 }
 
 /// An object in its place.
@@ -50,11 +53,12 @@ pub(super) struct Target<'a> {
 }
 
 impl<P: Places> Hands<P> {
-    pub fn new(client: Client, discovery: Discovery, environments: P) -> Self {
+    pub fn new(client: Client, discovery: Discovery, environments: P, releases: Orders) -> Self {
         Self {
             client,
             discovery,
             environments,
+            releases,
         }
     }
 
@@ -74,6 +78,9 @@ impl<P: Places> Hands<P> {
                 delete_object(self.target(object, &namespace).await?, &order.id, ledger).await
             }
             Verb::GetObject { object } => get_object(self.target(object, &namespace).await?).await,
+            Verb::CancelRelease { object } => release::cancel(&self.releases, &namespace, object).await,
+            Verb::RetryRelease { object } => release::retry(&self.releases, &namespace, object).await,
+            Verb::TestRelease { object } => release::test(&self.releases, &namespace, object).await,
         }
     }
 

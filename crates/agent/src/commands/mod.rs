@@ -1,4 +1,4 @@
-//! What a person orders: restart, scale, delete, get, sync.
+//! What a person orders: restart, scale, delete, get, sync; and of releases: cancel, retry, test.
 //!
 //! In: commands of the platform ([`read`]). Out: one result for each ([`write`]). Workers carry them out ([`Pool`]), in
 //! order for one object and fair between environments ([`queue`]), each once ([`Ledger`]). A file per verb.
@@ -12,6 +12,7 @@ mod order;
 mod pool;
 pub mod queue;
 mod read;
+mod release;
 mod restart;
 mod scale;
 mod sync;

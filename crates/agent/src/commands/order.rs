@@ -59,6 +59,15 @@ pub enum Verb {
     GetObject {
         object: ObjectName,
     },
+    CancelRelease {
+        object: ObjectName,
+    },
+    RetryRelease {
+        object: ObjectName,
+    },
+    TestRelease {
+        object: ObjectName,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +83,8 @@ pub struct Order {
 pub enum OrderKey {
     Environment,
     Object(ObjectName),
+    /// The word that ends what goes on does not wait for it.
+    Cancel(ObjectName),
 }
 
 impl Order {
@@ -83,7 +94,10 @@ impl Order {
             Verb::Restart { object, .. }
             | Verb::Scale { object, .. }
             | Verb::DeleteObject { object }
-            | Verb::GetObject { object } => OrderKey::Object(object.clone()),
+            | Verb::GetObject { object }
+            | Verb::RetryRelease { object }
+            | Verb::TestRelease { object } => OrderKey::Object(object.clone()),
+            Verb::CancelRelease { object } => OrderKey::Cancel(object.clone()),
         }
     }
 }

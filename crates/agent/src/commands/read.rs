@@ -32,6 +32,9 @@ pub fn read(command: Command, now: Instant, now_ms: i64) -> Option<Result<Order,
         },
         Some(Action::DeleteObject(object)) => Verb::DeleteObject { object: name(object) },
         Some(Action::GetObject(object)) => Verb::GetObject { object: name(object) },
+        Some(Action::CancelRelease(object)) => Verb::CancelRelease { object: name(object) },
+        Some(Action::RetryRelease(object)) => Verb::RetryRelease { object: name(object) },
+        Some(Action::TestRelease(object)) => Verb::TestRelease { object: name(object) },
         Some(Action::UpgradeAgent(_)) => {
             return Some(Err(OrderResult::failed("an upgrade is of no environment")));
         }

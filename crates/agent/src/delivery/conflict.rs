@@ -158,6 +158,9 @@ fn selects(selector: &str, item: &Value) -> bool {
 pub struct TakenBack(HashMap<ObjectId, Vec<Instant>>);
 
 impl TakenBack {
+    /// As often as this within ten minutes is no accident, and then it is left.
+    pub const PEACE: usize = TAKEN_BACK;
+
     pub fn count(&mut self, id: &ObjectId, now: Instant) -> usize {
         let Some(times) = self.0.get_mut(id) else { return 0 };
         times.retain(|time| now.duration_since(*time) < WAR);

@@ -35,6 +35,7 @@ use tokio::sync::Semaphore;
 use crate::cluster::Discovery;
 use crate::state::StateIndex;
 
+pub(crate) use conflict::TakenBack;
 pub use converge::Delivery;
 
 /// What deliveries share.

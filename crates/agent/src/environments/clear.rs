@@ -1,7 +1,10 @@
 //! Takes an environment out of the cluster: its namespace as a whole, or object by object.
 //!
 //! Objects are found by their labels, in every kind that the cluster knows, so that nothing is left behind whose file
-//! or kind has since been forgotten. A namespace that the agent did not make is never deleted.
+//! or kind has since been forgotten. A namespace that the agent did not make is never deleted. Releases go first: what
+//! Helm made is Helm's to remove.
+
+mod releases;
 
 use c7n_link::messages::{EnvironmentSpec, Removal};
 use c7n_manifests::labels;
@@ -45,6 +48,12 @@ pub async fn clear(client: &Client, discovery: &Discovery, spec: &EnvironmentSpe
             .filter(move |(_, info)| info.scope == scope && info.can("list") && info.can("delete"));
         kinds.map(|(_, info)| info.clone()).collect::<Vec<KindInfo>>()
     };
+    if ours {
+        let leaving = releases::uninstall(client, &kinds, spec).await?;
+        if leaving > 0 {
+            return Err(Obstacle(format!("{leaving} releases are being uninstalled")));
+        }
+    }
     let across = delete_members(client, spec, deletable(Scope::Cluster)).await?;
 
     if ours && made_here && spec.removal() == Removal::DeleteNamespace {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use c7n_link::messages::EnvironmentSpec;
+use c7n_link::messages::{EnvironmentSpec, Removal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +37,17 @@ pub(super) struct Lines {
 #[derive(Clone, Default)]
 pub struct Directory {
     places: Arc<Mutex<BTreeMap<EnvironmentId, Place>>>,
+    /// Grows with each change.
+    changed: watch::Sender<u64>,
+}
+
+/// An environment, as those see it that act in its namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resident {
+    pub id: EnvironmentId,
+    pub namespace: String,
+    /// It is being removed.
+    pub leaving: bool,
 }
 
 impl Directory {
@@ -53,6 +64,32 @@ impl Directory {
         Some(answered)
     }
 
+    /// The environment whose namespace this is.
+    pub fn resident(&self, namespace: &str) -> Option<Resident> {
+        self.residents()
+            .into_iter()
+            .find(|resident| resident.namespace == namespace)
+    }
+
+    pub fn residents(&self) -> Vec<Resident> {
+        self.locked(|places| {
+            let resident = |(id, place): (&EnvironmentId, &Place)| {
+                let spec = place.spec.borrow();
+                Resident {
+                    id: id.clone(),
+                    namespace: spec.namespace.clone(),
+                    leaving: spec.removal() != Removal::No,
+                }
+            };
+            places.iter().map(resident).collect()
+        })
+    }
+
+    /// Wakes when environments come, change or go.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
     pub fn ids(&self) -> Vec<EnvironmentId> {
         self.locked(|places| places.keys().cloned().collect())
     }
@@ -62,7 +99,9 @@ impl Directory {
         self.locked(|places| {
             places.get(id)?.spec.send_replace(spec);
             Some(())
-        })
+        })?;
+        self.bump();
+        Some(())
     }
 
     pub(super) fn spec(&self, id: &EnvironmentId) -> Option<EnvironmentSpec> {
@@ -82,6 +121,7 @@ impl Directory {
                 },
             )
         });
+        self.bump();
         Lines {
             spec: specs,
             syncs: asked,
@@ -90,7 +130,13 @@ impl Directory {
     }
 
     pub(super) fn remove(&self, id: &EnvironmentId) -> Option<Place> {
-        self.locked(|places| places.remove(id))
+        let place = self.locked(|places| places.remove(id));
+        self.bump();
+        place
+    }
+
+    fn bump(&self) {
+        self.changed.send_modify(|count| *count += 1);
     }
 
     fn locked<T>(&self, work: impl FnOnce(&mut BTreeMap<EnvironmentId, Place>) -> T) -> T {

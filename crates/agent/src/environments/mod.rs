@@ -21,7 +21,7 @@ mod supervisor;
 mod world;
 
 pub use clear::clear;
-pub use directory::{Directory, Synced};
+pub use directory::{Directory, Resident, Synced};
 pub use id::{EnvironmentId, is_plain_id};
 pub use namespace::prepare_namespace;
 pub use schedule::{PassEnd, SyncEnd};

@@ -39,6 +39,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cluster::{Discovery, KindInfo, KindName};
 use crate::environments::EnvironmentId;
+use crate::releases::Eyes;
 use crate::session::Outgoing;
 use index::cause::Wish;
 use index::{Effects, Index};
@@ -64,6 +65,8 @@ struct Shared {
     /// Objects about which a watch was wrong.
     healed: AtomicU64,
     crash_logs: mpsc::Sender<Wish>,
+    /// Looks at what Helm made, as it passes.
+    eyes: Arc<Eyes>,
 }
 
 #[derive(Default)]
@@ -99,10 +102,16 @@ impl StateIndex {
             coverage: channel::Sender::new(0),
             healed: AtomicU64::new(0),
             crash_logs,
+            eyes: Arc::default(),
         });
         tracker.spawn(crash_logs::read(shared.clone(), wishes, shutdown.clone()));
         tracker.spawn(keep::keep(shared.clone(), shutdown));
         Self { shared }
+    }
+
+    /// See what is done to objects that Helm made.
+    pub fn eyes(&self) -> Arc<Eyes> {
+        self.shared.eyes.clone()
     }
 
     /// The answer is notified when a managed object of the environment is not what it was made.

@@ -247,6 +247,7 @@ impl Watched {
     fn take_in(&self, reach: &Reach, event: WatchEvent<Value>) -> Taken {
         match event {
             WatchEvent::Added(mut object) | WatchEvent::Modified(mut object) => {
+                self.shared.eyes.seen(&object);
                 let homes = self.shared.with(|index| index.homes());
                 let version = version_text(&object);
                 let seen = observe(&homes, &self.info, &mut object);
@@ -260,6 +261,7 @@ impl Watched {
                 Taken::To(version)
             }
             WatchEvent::Deleted(object) => {
+                self.shared.eyes.gone(&object);
                 let (namespace, name) = place(&object);
                 let version = Version::of(&object);
                 self.shared
@@ -293,6 +295,7 @@ impl Watched {
         loop {
             let text = self.page(reach, &params, Parts::All).await?;
             let page = read_page(&text, |mut object: Value| {
+                self.shared.eyes.seen(&object);
                 if let Some(seen) = observe(&homes, &self.info, &mut object) {
                     self.shared.take(|index| index.listed(&self.name, &run, seen));
                 }

@@ -5,12 +5,14 @@ use std::fmt;
 use jsonschema::PatternOptions;
 use serde_json::Value;
 
-use super::{ValuesError, join};
+use super::{ValuesError, join, steps};
 
 /// Bigger schemas are refused. The biggest of public charts have some hundred kilobytes.
 const MOST_SCHEMA: usize = 2 << 20;
 /// So many findings are told.
 const MOST_FINDINGS: usize = 20;
+/// Enough for the deepest schema that [`steps`] lets through.
+const STACK: usize = 256 << 20;
 /// Memory of one compiled pattern.
 const MOST_PATTERN: usize = 1 << 20;
 
@@ -32,7 +34,7 @@ impl fmt::Display for SchemaFinding {
     }
 }
 
-/// Whether the values (defaults and all, see [`overlay`](super::overlay)) fit.
+/// Whether the values (defaults and all, see [`overlay`](super::overlay)) fit. Takes time: not for a thread that serves sockets.
 pub fn check_schema(schema: &str, values: &Value) -> Result<(), ValuesError> {
     if schema.len() > MOST_SCHEMA {
         let reason = format!(
@@ -43,7 +45,20 @@ pub fn check_schema(schema: &str, values: &Value) -> Result<(), ValuesError> {
     }
     let schema: Value =
         serde_json::from_str(schema).map_err(|error| ValuesError::Schema(error.to_string()))?;
-    super::steps::check(&schema, values)?;
+    // References into references are followed by recursion; the system gives a stack's memory only as it is used.
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("schema".to_owned())
+            .stack_size(STACK)
+            .spawn_scoped(scope, || check(&schema, values))
+            .map_err(|error| ValuesError::Schema(format!("no thread to check it in: {error}")))?
+            .join()
+            .unwrap_or_else(|_| Err(ValuesError::Schema("the check against it fails".to_owned())))
+    })
+}
+
+fn check(schema: &Value, values: &Value) -> Result<(), ValuesError> {
+    steps::check(schema, values)?;
     let validator = jsonschema::options()
         .offline()
         // As Helm's own (RE2): no pattern can take longer than the text it looks at.
@@ -52,7 +67,7 @@ pub fn check_schema(schema: &str, values: &Value) -> Result<(), ValuesError> {
                 .size_limit(MOST_PATTERN)
                 .dfa_size_limit(MOST_PATTERN),
         )
-        .build(&schema)
+        .build(schema)
         .map_err(|error| ValuesError::Schema(shorten(&error.to_string())))?;
     if validator.is_valid(values) {
         return Ok(());

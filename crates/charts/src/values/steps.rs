@@ -16,38 +16,58 @@ const MOST_STEPS: u64 = 5_000_000;
 const MOST_PAIRS: usize = 500_000;
 /// References into references into references.
 const MOST_DEPTH: usize = 500;
+/// In the whole schema, whether the values lead to them or not.
+const MOST_REFERENCES: usize = 5_000;
+const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
 
-/// Keywords whose schemas look at the same value.
-const SAME: [&str; 8] = [
-    "allOf",
-    "anyOf",
-    "oneOf",
-    "not",
-    "if",
-    "then",
-    "else",
-    "dependentSchemas",
+/// Keywords that hold schemas, how they hold them, and whether these look at the same value or at every part of it.
+const KEYWORDS: [(&str, Holds, Looks); 17] = [
+    ("allOf", Holds::List, Looks::AtTheSame),
+    ("anyOf", Holds::List, Looks::AtTheSame),
+    ("oneOf", Holds::List, Looks::AtTheSame),
+    ("not", Holds::One, Looks::AtTheSame),
+    ("if", Holds::One, Looks::AtTheSame),
+    ("then", Holds::One, Looks::AtTheSame),
+    ("else", Holds::One, Looks::AtTheSame),
+    ("dependentSchemas", Holds::Named, Looks::AtTheSame),
+    // The older name of the one before.
+    ("dependencies", Holds::Named, Looks::AtTheSame),
+    ("items", Holds::One, Looks::AtEachPart),
+    ("prefixItems", Holds::List, Looks::AtEachPart),
+    ("additionalItems", Holds::One, Looks::AtEachPart),
+    ("unevaluatedItems", Holds::One, Looks::AtEachPart),
+    ("contains", Holds::One, Looks::AtEachPart),
+    ("additionalProperties", Holds::One, Looks::AtEachPart),
+    ("unevaluatedProperties", Holds::One, Looks::AtEachPart),
+    ("patternProperties", Holds::Named, Looks::AtEachPart),
 ];
-/// Keywords whose schemas look at every part of the value.
-const EACH: [&str; 9] = [
-    "items",
-    "prefixItems",
-    "additionalItems",
-    "unevaluatedItems",
-    "contains",
-    "additionalProperties",
-    "unevaluatedProperties",
-    "patternProperties",
-    "propertyNames",
-];
+
+#[derive(Clone, Copy)]
+enum Holds {
+    One,
+    List,
+    Named,
+}
+
+#[derive(Clone, Copy)]
+enum Looks {
+    AtTheSame,
+    AtEachPart,
+}
 
 pub(super) fn check(schema: &Value, values: &Value) -> Result<(), ValuesError> {
     let mut counter = Counter {
         root: schema,
         anchors: HashMap::new(),
+        references: 0,
         counted: HashMap::new(),
     };
     counter.find_anchors(schema, 0);
+    if counter.references > MOST_REFERENCES {
+        return Err(ValuesError::Schema(format!(
+            "it has more than {MOST_REFERENCES} references; simplify it"
+        )));
+    }
     match counter.count(schema, values, 0) {
         Some(steps) if steps <= MOST_STEPS => Ok(()),
         _ => Err(ValuesError::Schema(
@@ -60,6 +80,7 @@ struct Counter<'a> {
     root: &'a Value,
     /// By `$id`, `$anchor` and `$dynamicAnchor`.
     anchors: HashMap<&'a str, &'a Value>,
+    references: usize,
     /// By the addresses of schema and value, which stay where they are; `None` while it is being counted.
     counted: HashMap<(*const Value, *const Value), Option<u64>>,
 }
@@ -76,6 +97,7 @@ impl<'a> Counter<'a> {
                         self.anchors.insert(name, schema);
                     }
                 }
+                self.references += usize::from(REFERENCES.iter().any(|key| fields.contains_key(*key)));
                 for value in fields.values() {
                     self.find_anchors(value, depth + 1);
                 }
@@ -115,14 +137,9 @@ impl<'a> Counter<'a> {
     ) -> Option<u64> {
         let mut steps = 1 + keywords.len() as u64;
         let mut add = |more: u64| steps = steps.saturating_add(more);
-        for key in ["$ref", "$dynamicRef", "$recursiveRef"] {
+        for key in REFERENCES {
             if let Some(target) = keywords.get(key).and_then(|reference| self.target(reference)) {
                 add(self.count(target, value, depth)?);
-            }
-        }
-        for key in SAME {
-            for inner in keywords.get(key).into_iter().flat_map(schemas) {
-                add(self.count(inner, value, depth)?);
             }
         }
         if let (Some(Value::Object(properties)), Value::Object(fields)) = (keywords.get("properties"), value)
@@ -138,9 +155,20 @@ impl<'a> Counter<'a> {
             Value::Array(items) => items.iter().collect(),
             _ => Vec::new(),
         };
-        for inner in EACH.iter().filter_map(|key| keywords.get(*key)).flat_map(schemas) {
-            for part in &parts {
-                add(self.count(inner, part, depth)?);
+        for (key, holds, looks) in KEYWORDS {
+            for inner in keywords
+                .get(key)
+                .into_iter()
+                .flat_map(|keyword| schemas(keyword, holds))
+            {
+                match looks {
+                    Looks::AtTheSame => add(self.count(inner, value, depth)?),
+                    Looks::AtEachPart => {
+                        for part in &parts {
+                            add(self.count(inner, part, depth)?);
+                        }
+                    }
+                }
             }
         }
         if keywords.get("uniqueItems") == Some(&Value::Bool(true)) {
@@ -172,14 +200,11 @@ impl<'a> Counter<'a> {
     }
 }
 
-/// The schemas that a keyword holds: itself, a list of them, or a mapping of names to them.
-fn schemas(keyword: &Value) -> Vec<&Value> {
-    match keyword {
-        Value::Array(items) => items.iter().collect(),
-        // Which of the two a mapping is cannot be told from here; counting both is never too little.
-        Value::Object(fields) => std::iter::once(keyword)
-            .chain(fields.values().filter(|value| value.is_object()))
-            .collect(),
-        _ => Vec::new(),
+fn schemas(keyword: &Value, holds: Holds) -> Vec<&Value> {
+    match (keyword, holds) {
+        (Value::Object(fields), Holds::Named) => fields.values().collect(),
+        // `items` of older drafts is a list.
+        (Value::Array(items), _) => items.iter().collect(),
+        _ => vec![keyword],
     }
 }

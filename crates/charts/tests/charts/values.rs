@@ -211,6 +211,29 @@ fn a_schema_that_would_never_end_is_refused_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
+/// References in a row, where the values lead to them and where they do not: a reader that follows them needs a deep stack.
+#[test]
+fn a_long_row_of_references_does_no_harm() {
+    let row = |length: usize| {
+        let mut definitions = Map::new();
+        for at in 0..length {
+            let next = format!("#/definitions/d{}", at + 1);
+            definitions.insert(format!("d{at}"), json!({"$ref": next}));
+        }
+        definitions.insert(format!("d{length}"), json!({"type": "integer"}));
+        json!({"definitions": definitions, "properties": {"a": {"$ref": "#/definitions/d0"}}}).to_string()
+    };
+    let refused = |schema: &str, values| matches!(check_schema(schema, &values), Err(ValuesError::Schema(_)));
+
+    for values in [json!({"a": 1}), json!({"b": 1})] {
+        assert!(refused(&row(20_000), values));
+    }
+    assert!(refused(&row(4_000), json!({"a": 1})));
+    assert_eq!(check_schema(&row(4_000), &json!({"b": 1})), Ok(()));
+    assert_eq!(check_schema(&row(100), &json!({"a": 1})), Ok(()));
+    assert!(check_schema(&row(100), &json!({"a": "x"})).is_err());
+}
+
 /// Schemas of trees are what people have.
 #[test]
 fn a_schema_of_a_tree_is_no_bomb() {

@@ -64,7 +64,7 @@ pub struct Command {
     /// Commands are idempotent by this: a restart is stamped with it, whenever it is carried out.
     #[prost(int64, tag = "4")]
     pub created_ms: i64,
-    #[prost(oneof = "Action", tags = "10, 11, 12, 13, 14, 18")]
+    #[prost(oneof = "Action", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18")]
     pub action: Option<Action>,
 }
 
@@ -80,6 +80,12 @@ pub enum Action {
     DeleteObject(ObjectKey),
     #[prost(message, tag = "14")]
     GetObject(ObjectKey),
+    #[prost(message, tag = "15")]
+    CancelRelease(ObjectKey),
+    #[prost(message, tag = "16")]
+    RetryRelease(ObjectKey),
+    #[prost(message, tag = "17")]
+    TestRelease(ObjectKey),
     /// Of the cluster as a whole: the command names no environment.
     #[prost(message, tag = "18")]
     UpgradeAgent(UpgradeAgent),

@@ -282,6 +282,9 @@ fn command() -> impl Strategy<Value = Say> {
         (key(), any::<u32>()).prop_map(|(object, replicas)| Action::Scale(Scale { object, replicas })),
         key().prop_map(Action::DeleteObject),
         key().prop_map(Action::GetObject),
+        key().prop_map(Action::CancelRelease),
+        key().prop_map(Action::RetryRelease),
+        key().prop_map(Action::TestRelease),
     ];
     (
         word(),

@@ -25,7 +25,18 @@ pub(super) fn release(object: &Value) -> Health {
         "Uninstalling" => operating("uninstalled"),
         "Stopped" => Health::suspended("the release is stopped"),
         "Failed" => Health::degraded(failure(object)),
-        _ => generic(object),
+        _ => with_drift(object, generic(object)),
+    }
+}
+
+/// A release that is otherwise well says what was changed by hand, where that is only reported.
+fn with_drift(object: &Value, health: Health) -> Health {
+    match condition(object, "Drifted").filter(|drifted| drifted["status"] == "True") {
+        Some(drifted) if health.message.is_empty() => Health {
+            message: explain(drifted),
+            ..health
+        },
+        _ => health,
     }
 }
 

@@ -58,6 +58,9 @@ pub fn command(pending: PendingCommand) -> Command {
         }),
         NewCommand::DeleteObject { object } => Action::DeleteObject(key(object)),
         NewCommand::GetObject { object } => Action::GetObject(key(object)),
+        NewCommand::CancelRelease { object } => Action::CancelRelease(key(object)),
+        NewCommand::RetryRelease { object } => Action::RetryRelease(key(object)),
+        NewCommand::TestRelease { object } => Action::TestRelease(key(object)),
     };
     Command {
         command_id: pending.id,

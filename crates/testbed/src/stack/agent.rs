@@ -15,6 +15,8 @@ pub struct AgentOptions {
     pub kubeconfig: PathBuf,
     pub context: Option<String>,
     pub data: PathBuf,
+    /// The program that changes Helm releases; `None` for what lies beside the agent.
+    pub helm_worker: Option<PathBuf>,
     /// Further arguments, for instance `--git-transport http`.
     pub arguments: Vec<String>,
 }
@@ -75,6 +77,9 @@ fn spawn(binaries: &Binaries, options: &AgentOptions, log: &Path, token: Option<
         .args(&options.arguments);
     if let Some(context) = &options.context {
         command.args(["--context", context]);
+    }
+    if let Some(worker) = &options.helm_worker {
+        command.env("C7N_HELM_WORKER", worker);
     }
     if let Some(token) = token {
         command.env("C7N_TOKEN", token);

@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use c7n_api::{Activation, Cluster, ClusterState};
 
+use crate::programs::{self, Program};
+
 use super::{Agent, AgentOptions, Cli, Server, eventually};
 
 /// Which cluster, and what its agent is given.
@@ -31,7 +33,9 @@ impl Joining<'_> {
         let activation: Activation = cli
             .json(&["cluster", "activation", "-p", self.project, cluster])
             .await?;
+        let helm_worker = programs::ensure(Program::HelmWorker).await?;
         let options = AgentOptions {
+            helm_worker: Some(helm_worker),
             connect: server.connect(),
             cluster_id: activation.cluster_id,
             choerodon_id: activation.choerodon_id,

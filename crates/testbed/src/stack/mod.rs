@@ -5,21 +5,27 @@
 
 mod agent;
 mod binaries;
+mod chart_repository;
+mod chart_server;
 pub mod charts;
 mod cli;
 mod eventually;
 mod join;
 mod kubectl;
 mod process;
+mod registry;
 mod server;
 mod working_copy;
 
 pub use agent::{Agent, AgentOptions};
 pub use binaries::Binaries;
+pub use chart_repository::ChartRepository;
+pub use chart_server::{ChartServer, Fault, Received};
 pub use cli::Cli;
 pub use eventually::eventually;
 pub use join::{Joining, cluster_becomes};
 pub use kubectl::Kubectl;
 pub use process::Process;
+pub use registry::Registry;
 pub use server::{FirstRun, Server};
 pub use working_copy::{Access, WorkingCopy};

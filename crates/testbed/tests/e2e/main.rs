@@ -17,6 +17,7 @@ mod images;
 mod joining;
 mod leading;
 mod loops;
+mod releases;
 mod stand;
 mod strangers;
 mod two_clusters;

@@ -146,6 +146,8 @@ impl Stand {
             context: None,
             data: self.folder.path().join(format!("agent-{name}")),
             arguments: arguments.to_vec(),
+            // Whoever starts an agent by this asks for no release.
+            helm_worker: None,
         };
         let log = self.folder.path().join(format!("agent-{name}.log"));
         self.agents.push(Agent::start(
@@ -167,6 +169,7 @@ impl Stand {
             context: None,
             data: self.folder.path().join(format!("agent-{name}")),
             arguments: Vec::new(),
+            helm_worker: None,
         };
         let log = self.folder.path().join(format!("agent-{name}.log"));
         let mut agent = Agent::start(self.server.binaries(), options, token, &log)?;

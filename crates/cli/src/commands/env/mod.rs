@@ -45,6 +45,12 @@ pub enum Env {
     Scale(run_command::Scale),
     /// Print an object as the API server has it
     Get(run_command::Get),
+    /// Break off what goes on with a Helm release
+    CancelRelease(run_command::Release),
+    /// Try again at once what failed or was cancelled of a Helm release
+    RetryRelease(run_command::Release),
+    /// Run the tests of a Helm release's chart
+    TestRelease(run_command::Release),
     /// Let deletions that are held for a person's word go ahead
     ConfirmDeletions(confirm_deletions::ConfirmDeletions),
     /// Delete an environment
@@ -65,6 +71,9 @@ pub async fn run(global: &Global, command: Env) -> Result<ExitCode> {
         Env::Restart(command) => run_command::restart(global, command).await?,
         Env::Scale(command) => run_command::scale(global, command).await?,
         Env::Get(command) => run_command::get(global, command).await?,
+        Env::CancelRelease(command) => run_command::cancel_release(global, command).await?,
+        Env::RetryRelease(command) => run_command::retry_release(global, command).await?,
+        Env::TestRelease(command) => run_command::test_release(global, command).await?,
         Env::ConfirmDeletions(command) => confirm_deletions::run(global, command).await?,
         Env::Delete(command) => delete::run(global, command).await?,
     }

@@ -43,6 +43,26 @@ pub struct Get {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = "Example:
+  c7n env retry-release -p shop staging web")]
+pub struct Release {
+    name: String,
+    /// Name of the C7NHelmRelease
+    #[arg(value_name = "RELEASE")]
+    release: String,
+}
+
+impl Release {
+    fn reference(&self) -> ObjectRef {
+        ObjectRef {
+            group: "choerodon.io".to_owned(),
+            kind: "C7NHelmRelease".to_owned(),
+            name: self.release.clone(),
+        }
+    }
+}
+
+#[derive(clap::Args)]
 struct Object {
     /// For instance `Pod` or `Deployment.apps`
     #[arg(value_name = "KIND[.GROUP]")]
@@ -97,6 +117,35 @@ pub async fn get(global: &Global, get: Get) -> Result<()> {
         global.output
     };
     print!("{}", output::structured(format, &object)?);
+    Ok(())
+}
+
+pub async fn cancel_release(global: &Global, release: Release) -> Result<()> {
+    let command = NewCommand::CancelRelease {
+        object: release.reference(),
+    };
+    carry_out(global, &release.name, command).await.map(report)
+}
+
+pub async fn retry_release(global: &Global, release: Release) -> Result<()> {
+    let command = NewCommand::RetryRelease {
+        object: release.reference(),
+    };
+    carry_out(global, &release.name, command).await.map(report)
+}
+
+pub async fn test_release(global: &Global, release: Release) -> Result<()> {
+    let command = NewCommand::TestRelease {
+        object: release.reference(),
+    };
+    let done = carry_out(global, &release.name, command).await?;
+    let tests = done.result.context("the agent answered without the tests")?;
+    let format = if global.output == Format::Table {
+        Format::Yaml
+    } else {
+        global.output
+    };
+    print!("{}", output::structured(format, &tests)?);
     Ok(())
 }
 

@@ -77,7 +77,10 @@ fn verb(command: &NewCommand) -> Verb {
         NewCommand::Sync
         | NewCommand::Restart { .. }
         | NewCommand::Scale { .. }
-        | NewCommand::DeleteObject { .. } => Verb::Command,
+        | NewCommand::DeleteObject { .. }
+        | NewCommand::CancelRelease { .. }
+        | NewCommand::RetryRelease { .. }
+        | NewCommand::TestRelease { .. } => Verb::Command,
     }
 }
 
@@ -87,7 +90,10 @@ fn check(command: &NewCommand) -> Result<(), Failure> {
         NewCommand::Restart { object }
         | NewCommand::Scale { object, .. }
         | NewCommand::DeleteObject { object }
-        | NewCommand::GetObject { object } => object,
+        | NewCommand::GetObject { object }
+        | NewCommand::CancelRelease { object }
+        | NewCommand::RetryRelease { object }
+        | NewCommand::TestRelease { object } => object,
     };
     let ObjectRef { group, kind, name } = object;
     // Kubernetes' own limits; what is in these fields ends up in paths of the API server.

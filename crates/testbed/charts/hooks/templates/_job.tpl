@@ -12,8 +12,6 @@ spec:
     spec:
       restartPolicy: Never
       terminationGracePeriodSeconds: 0
-      tolerations:
-        - operator: Exists
       containers:
         - name: job
           image: {{ .root.Values.image }}

@@ -6,8 +6,6 @@ spec:
   {{- with .restart }}
   restartPolicy: {{ . }}
   {{- end }}
-  tolerations:
-    - operator: Exists
   containers:
     - name: main
       image: {{ .root.Values.image }}

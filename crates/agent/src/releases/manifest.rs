@@ -1,0 +1,151 @@
+//! The objects that a revision is made of, read from Helm's storage.
+//!
+//! They are what Helm wrote, labels of the post-render step included. They may hold Secrets: nothing of their contents
+//! goes into an error or a log.
+
+use std::io::Read;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use c7n_helm::ReleaseId;
+use c7n_manifests::{Limits, yaml_to_json};
+use flate2::read::GzDecoder;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::hand::Hand;
+use crate::cluster::{ClusterError, deadline};
+
+/// What Helm stores is limited by the API server to about 1 MiB; this is what it may unpack to.
+const LARGEST: u64 = 64 << 20;
+
+/// An object of a release.
+#[derive(Clone, PartialEq)]
+pub struct Made {
+    pub group: String,
+    pub version: String,
+    pub kind: String,
+    /// As the manifest says it, else the release's.
+    pub namespace: String,
+    pub name: String,
+    pub value: Value,
+}
+
+impl Made {
+    /// `Deployment/web`, for people and as the key of sizes.
+    pub fn title(&self) -> String {
+        format!("{}/{}", self.kind, self.name)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    #[error("{0}")]
+    Cluster(#[from] ClusterError),
+    #[error("revision {0} is not in Helm's storage any more")]
+    Gone(u32),
+    #[error("revision {0} in Helm's storage cannot be read")]
+    Unreadable(u32),
+}
+
+impl Hand {
+    /// The objects of one revision, without its hooks.
+    pub async fn manifest(&self, id: &ReleaseId, revision: u32) -> Result<Vec<Made>, ManifestError> {
+        let secrets = self.secrets(&id.namespace);
+        let name = format!("sh.helm.release.v1.{}.v{revision}", id.name);
+        let found = deadline("a revision", secrets.get_opt(&name)).await?;
+        let stored = found
+            .and_then(|secret| secret.data?.remove("release"))
+            .ok_or(ManifestError::Gone(revision))?;
+        let namespace = id.namespace.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let text = decode(&stored.0)?;
+            objects(&text, &namespace)
+        });
+        read.await
+            .ok()
+            .flatten()
+            .ok_or(ManifestError::Unreadable(revision))
+    }
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    #[serde(default)]
+    manifest: String,
+}
+
+/// Base64 of gzip of JSON.
+fn decode(stored: &[u8]) -> Option<String> {
+    let packed = STANDARD.decode(stored).ok()?;
+    let mut json = Vec::new();
+    GzDecoder::new(packed.as_slice())
+        .take(LARGEST)
+        .read_to_end(&mut json)
+        .ok()?;
+    let stored: Stored = serde_json::from_slice(&json).ok()?;
+    Some(stored.manifest)
+}
+
+fn objects(manifest: &str, namespace: &str) -> Option<Vec<Made>> {
+    let limits = Limits {
+        bytes: 32 << 20,
+        ..Limits::default()
+    };
+    let documents = yaml_to_json("manifest", manifest.as_bytes(), &limits).ok()?;
+    let mut all = Vec::new();
+    for document in documents {
+        if document["kind"]
+            .as_str()
+            .is_some_and(|kind| kind.ends_with("List"))
+            && let Some(items) = document["items"].as_array()
+        {
+            all.extend(items.iter().filter_map(|item| made(item.clone(), namespace)));
+        } else {
+            all.extend(made(document, namespace));
+        }
+    }
+    Some(all)
+}
+
+fn made(value: Value, namespace: &str) -> Option<Made> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let api_version = text(&value["apiVersion"])?;
+    let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
+    Some(Made {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        kind: text(&value["kind"])?,
+        namespace: text(&value["metadata"]["namespace"]).unwrap_or_else(|| namespace.to_owned()),
+        name: text(&value["metadata"]["name"])?,
+        value,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn what_helm_stores_is_read() {
+        let manifest = "---\n# Source: web/templates/a.yaml\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n\
+                        ---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: a, namespace: other}\n";
+        let json = serde_json::json!({ "name": "web", "manifest": manifest }).to_string();
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packed.write_all(json.as_bytes()).unwrap();
+        let stored = STANDARD.encode(packed.finish().unwrap());
+
+        let found = objects(&decode(stored.as_bytes()).unwrap(), "shop").unwrap();
+
+        let titles: Vec<String> = found.iter().map(Made::title).collect();
+        assert_eq!(titles, ["Deployment/web", "ConfigMap/a"]);
+        assert_eq!(
+            (found[0].group.as_str(), found[0].namespace.as_str()),
+            ("apps", "shop")
+        );
+        assert_eq!(found[1].namespace, "other");
+        assert!(decode(b"garbage").is_none());
+    }
+}
