@@ -25,8 +25,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("../../migrations/sqlite/0004_instances.sql"),
     ),
     (
-        "0006_drift",
-        include_str!("../../migrations/sqlite/0006_drift.sql"),
+        "0005_drift",
+        include_str!("../../migrations/sqlite/0005_drift.sql"),
     ),
 ];
 
