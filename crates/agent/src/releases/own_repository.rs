@@ -41,7 +41,9 @@ impl<S> WithOwnRepository<S> {
             return None;
         }
         let credential = self.credential.borrow();
-        credential.as_ref().map(|token| Credentials::token(token.reveal()))
+        credential
+            .as_ref()
+            .map(|token| Credentials::token(token.reveal()))
     }
 }
 
@@ -57,7 +59,9 @@ impl<S: ChartSource> ChartSource for WithOwnRepository<S> {
                 Some(_) => None,
                 None => self.own(&wanted.repo_url),
             };
-            self.inner.fetch(wanted, credentials.or(own.as_ref()), cancel).await
+            self.inner
+                .fetch(wanted, credentials.or(own.as_ref()), cancel)
+                .await
         })
     }
 }
@@ -98,14 +102,19 @@ mod tests {
 
     fn shows(connect: &str, repo_url: &str) -> bool {
         let (_sender, credential) = watch::channel(Some(Token::new("secret")));
-        WithOwnRepository::new(Nobody, connect, credential).own(repo_url).is_some()
+        WithOwnRepository::new(Nobody, connect, credential)
+            .own(repo_url)
+            .is_some()
     }
 
     #[test]
     fn the_credential_is_for_the_platforms_own_repository() {
         for (connect, repo_url) in [
             ("ws://127.0.0.1:8080/agent/", "http://127.0.0.1:8080/charts/shop"),
-            ("wss://c7n.example.com/agent/", "https://C7N.example.com:443/charts/shop"),
+            (
+                "wss://c7n.example.com/agent/",
+                "https://C7N.example.com:443/charts/shop",
+            ),
             ("wss://[::1]:8443/agent/", "https://[::1]:8443/charts/shop"),
             ("wss://[::1]/agent/", "https://[::1]/charts/shop"),
         ] {
