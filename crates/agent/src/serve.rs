@@ -109,7 +109,7 @@ pub async fn serve(
         directory: environments.directory(),
         state: state.clone(),
     };
-    let orders = releases::start(&config, ground, &works, work.clone())
+    let orders = releases::start(&config, ground, credentials.watch(), &works, work.clone())
         .context("the controller of releases cannot be started")?;
     let hands = Hands::new(access.client(), discovery, environments.directory(), orders);
     let results = {

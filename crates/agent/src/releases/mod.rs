@@ -13,7 +13,7 @@
 //! - `controller`: whose turn it is
 //! - `work`: one step for one release; `hand`: what it works with
 //! - `manifest`, `sizes`, `drift`: the objects of a release, their sizes, and what others did to them
-//! - `source`, `kubeconfig`: charts, and how the workers reach the cluster
+//! - `source`, `own_repository`, `kubeconfig`: charts, and how the workers reach the cluster
 
 mod controller;
 pub mod crd;
@@ -25,6 +25,7 @@ mod kubeconfig;
 mod manifest;
 mod memory;
 mod orders;
+mod own_repository;
 mod plan;
 mod program;
 mod release;

@@ -8,7 +8,7 @@ use anyhow::Context;
 use c7n_charts::{ChartClient, ChartClientOptions};
 use c7n_helm::{WorkerEngine, WorkerOptions};
 use kube::Client;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,11 +18,12 @@ use super::crd;
 use super::hand::Hand;
 use super::kubeconfig::WorkerKubeconfig;
 use super::orders::Orders;
+use super::own_repository::WithOwnRepository;
 use super::program;
 use super::source::ChartSource;
 use super::watch::Watches;
 use crate::cluster::{Discovery, KindName};
-use crate::config::Config;
+use crate::config::{Config, Token};
 use crate::environments::Directory;
 use crate::state::StateIndex;
 
@@ -41,6 +42,7 @@ pub struct Ground {
 pub fn start(
     config: &Config,
     ground: Ground,
+    credential: watch::Receiver<Option<Token>>,
     tracker: &TaskTracker,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Orders> {
@@ -61,6 +63,7 @@ pub fn start(
         ..ChartClientOptions::new(data.join("charts"))
     })
     .context("the folder for charts cannot be used")?;
+    let charts = WithOwnRepository::new(charts, &config.connect, credential);
     let (ending, workers) = (shutdown.clone(), engine.clone());
     tracker.spawn(async move {
         ending.cancelled().await;

@@ -13,9 +13,12 @@ use super::{Global, Where, carry_out};
   c7n upgrade -p shop web 1.3.0 --env staging --set replicas=3
   c7n upgrade -p shop web 2.0.0 --env staging --accept-conflicts
 
-Values are merged three ways: the old version's defaults, the new one's, the instance's own. A value that the instance sets
-and whose default has changed is a conflict: it is shown and nothing is written, unless --accept-conflicts keeps the
-instance's own. The status is 0 when it is delivered and healthy, 1 when it failed, 3 when time ran out, 4 for conflicts.")]
+Values are merged three ways: the old version's defaults, the new one's, the instance's own. A
+value that the instance sets and whose default has changed is a conflict: it is shown and
+nothing is written, unless --accept-conflicts keeps the instance's own.
+
+The status is 0 when it is delivered and healthy, 1 when it failed, 3 when time ran out, 4 for
+conflicts.")]
 pub struct Upgrade {
     /// Name of the instance
     instance: String,
