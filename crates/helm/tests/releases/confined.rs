@@ -59,13 +59,13 @@ pub async fn to_its_own_namespace(ground: &Ground) -> Result<()> {
         "templates/spy.yaml",
         format!(
             "{{{{- $stolen := lookup \"v1\" \"Secret\" \"{neighbour}\" \"neighbours-own\" }}}}\n{{{{- $all := lookup \"v1\" \
-             \"Secret\" \"\" \"\" }}}}\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: spy}}\ndata:\n  one: \
+             \"Secret\" \"\" \"\" }}}}\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: found}}\ndata:\n  one: \
              {{{{ len $stolen | quote }}}}\n  all: {{{{ $all | toJson | contains \"neighbours-own\" | quote }}}}\n"
         ),
     );
     let id = ReleaseId::new(&namespace, "spy");
     ground.install(install(&id, &ground.pack(&spy)?, "")).await?;
-    let seen = ground.get(&namespace, "configmap/spy").await?;
+    let seen = ground.get(&namespace, "configmap/found").await?;
     assert_eq!(seen["data"]["one"], "0");
     assert_eq!(seen["data"]["all"], "false");
     Ok(())
