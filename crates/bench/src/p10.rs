@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use c7n_helm::storage::ReleaseStore;
 use c7n_helm::{
-    Chart, Conflicts, HelmEngine, Install, Labels, OnFailure, Ownership, ReleaseId, SpecDigest, Upgrade,
+    Chart, ClusterKinds, Conflicts, HelmEngine, Install, Labels, OnFailure, Ownership, ReleaseId, SpecDigest, Upgrade,
     WorkerEngine, WorkerOptions,
 };
 use c7n_testbed::programs::{self, Program};
@@ -132,6 +132,7 @@ impl Stage {
                         chart,
                         values: values.into(),
                         labels,
+                        cluster_kinds: ClusterKinds::All,
                         spec_digest: SpecDigest::of(values),
                         timeout: TIME,
                         provenance: None,
@@ -150,6 +151,7 @@ impl Stage {
                         chart,
                         values: values.into(),
                         labels,
+                        cluster_kinds: ClusterKinds::All,
                         spec_digest: SpecDigest::of(values),
                         timeout: TIME,
                         provenance: None,

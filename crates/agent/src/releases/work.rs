@@ -223,7 +223,7 @@ impl Job {
                 let Ok(wish) = self.release.wish.clone() else {
                     return Ok(Verdict::Rests);
                 };
-                self.wanted(step, &wish).await
+                Box::pin(self.wanted(step, &wish)).await
             }
         }
     }

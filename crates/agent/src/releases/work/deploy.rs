@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use c7n_helm::{
-    Chart, Conflicts, Done, EngineError, Install, Labels, OnFailure as EngineOnFailure, Ownership,
-    Provenance, Rollback, Upgrade, Values,
+    Chart, ClusterKinds, Conflicts, Done, EngineError, Install, Labels, OnFailure as EngineOnFailure,
+    Ownership, Provenance, Rollback, Upgrade, Values,
 };
 use tokio::time::timeout;
 
@@ -50,6 +50,7 @@ impl Job {
             chart: chart(&supplies),
             values: Values::from(wish.values.clone()),
             labels: self.labels(),
+            cluster_kinds: self.cluster_kinds(),
             spec_digest: wish.digest.clone(),
             timeout: wish.timeout,
             provenance: supplies.provenance.clone(),
@@ -85,6 +86,7 @@ impl Job {
             chart: chart(&supplies),
             values: Values::from(wish.values.clone()),
             labels: self.labels(),
+            cluster_kinds: self.cluster_kinds(),
             spec_digest: wish.digest.clone(),
             timeout: wish.timeout,
             provenance: supplies.provenance.clone(),
@@ -120,6 +122,7 @@ impl Job {
         let request = Rollback {
             id: self.release.id.clone(),
             revision,
+            cluster_kinds: self.cluster_kinds(),
             timeout: wish.timeout,
             conflicts: self.first_conflicts(),
             on_failure: on_failure(wish),
@@ -323,6 +326,11 @@ impl Job {
             environment: self.resident.id.to_string(),
             commit: self.release.commit.clone(),
         }
+    }
+
+    /// What a chart may hold is what a file may hold.
+    fn cluster_kinds(&self) -> ClusterKinds {
+        ClusterKinds::Only(self.resident.cluster_kinds.clone())
     }
 
     /// Sizes that this controller wrote itself are no reason to fail.
