@@ -26,6 +26,17 @@ use crate::{Digest, Index};
 /// A file that was given out is not cleared away for so long.
 const IN_USE: Duration = Duration::from_secs(15 * 60);
 
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What is cleared away at the start: leftovers of a process that was killed, and what nobody has asked for in a long time (the
+/// credentials have changed, say).
+const OUTDATED: [(&str, Duration); 3] = [
+    ("tmp", HOUR),
+    ("indexes", DAY.saturating_mul(30)),
+    ("resolved", DAY.saturating_mul(365)),
+];
+
 /// Blocking: callers that are async go through `spawn_blocking`.
 #[derive(Debug, Clone)]
 pub(super) struct Cache {
@@ -60,6 +71,9 @@ impl Cache {
     pub fn open(folder: &Path, limit: u64) -> Result<Self, RepositoryError> {
         for name in ["charts", "indexes", "resolved", "tmp"] {
             fs::create_dir_all(folder.join(name)).map_err(error("creating it"))?;
+        }
+        for (name, age) in OUTDATED {
+            clear_older(&folder.join(name), age);
         }
         Ok(Self {
             folder: folder.to_path_buf(),
@@ -119,6 +133,8 @@ impl Cache {
         let path = self.chart_path(digest, file);
         let folder = path.parent().unwrap_or(&self.folder);
         fs::create_dir_all(folder).map_err(error("creating a folder"))?;
+        // Under its digest nobody looks at the content again: it must not be empty after a power cut.
+        content.as_file().sync_data().map_err(error("writing a chart"))?;
         content
             .persist(&path)
             .map_err(|refused| error("moving a chart into place")(refused.error))?;
@@ -169,9 +185,12 @@ impl Cache {
         Ok(head)
     }
 
+    /// Those of a kept index, which counts as used.
     pub fn validators(&self, key: &Key) -> Option<Validators> {
         let mut first = String::new();
-        self.index_file(key)?.read_line(&mut first).ok()?;
+        let mut reader = self.index_file(key)?;
+        reader.read_line(&mut first).ok()?;
+        let _ = reader.get_ref().set_modified(SystemTime::now());
         serde_json::from_str(&first).ok()
     }
 
@@ -230,6 +249,16 @@ impl Cache {
             if fs::remove_dir_all(&folder).is_ok() {
                 total -= size;
             }
+        }
+    }
+}
+
+fn clear_older(folder: &Path, limit: Duration) {
+    let now = SystemTime::now();
+    for file in list(folder) {
+        let modified = file.metadata().and_then(|about| about.modified());
+        if modified.is_ok_and(|then| now.duration_since(then).is_ok_and(|age| age > limit)) {
+            let _ = fs::remove_file(file);
         }
     }
 }
@@ -301,6 +330,25 @@ mod tests {
         store(&cache, &[4; 1000], hours(0));
         assert!(cache.chart(&old, "a-1.tgz").is_some());
         assert!(cache.chart(&new, "a-1.tgz").is_some());
+    }
+
+    #[test]
+    fn leftovers_are_cleared_away_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path(), 0).unwrap();
+        let (_, old) = cache.temporary().unwrap().keep().unwrap();
+        let (_, new) = cache.temporary().unwrap().keep().unwrap();
+        let then = SystemTime::now() - 2 * HOUR;
+        File::options()
+            .write(true)
+            .open(&old)
+            .unwrap()
+            .set_modified(then)
+            .unwrap();
+
+        Cache::open(folder.path(), 0).unwrap();
+
+        assert!(!old.exists() && new.exists());
     }
 
     #[test]

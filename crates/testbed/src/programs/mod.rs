@@ -21,6 +21,7 @@ pub const KUBERNETES_VERSION: &str = "v1.34.4";
 const ETCD_VERSION: &str = "v3.6.8";
 const KWOK_VERSION: &str = "v0.7.0";
 const HELM_VERSION: &str = "v4.3.1";
+const REGISTRY_VERSION: &str = "v3.1.2";
 
 /// A program that is built from a Go module of this repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +36,8 @@ pub enum Program {
     Helm,
     /// Ours, and part of the product: changes releases for the agent.
     HelmWorker,
+    /// A container registry, for charts.
+    Registry,
     /// Ours: the image that holds a pod's namespaces.
     Pause,
     /// Ours: the application that demo and tests deliver.
@@ -54,7 +57,7 @@ pub(crate) struct Recipe {
 }
 
 impl Program {
-    pub const ALL: [Program; 11] = [
+    pub const ALL: [Program; 12] = [
         Program::Etcd,
         Program::KubeApiserver,
         Program::KubeControllerManager,
@@ -64,6 +67,7 @@ impl Program {
         Program::Kwok,
         Program::Helm,
         Program::HelmWorker,
+        Program::Registry,
         Program::Pause,
         Program::Sample,
     ];
@@ -80,6 +84,7 @@ impl Program {
             Program::Kwok => "kwok",
             Program::Helm => "helm",
             Program::HelmWorker => "c7n-helm",
+            Program::Registry => "registry",
             Program::Pause => "pause",
             Program::Sample => "sample",
         }
@@ -109,6 +114,7 @@ impl Program {
             Program::Etcd => plain("tools/etcd", "go.etcd.io/etcd/server/v3", ETCD_VERSION, 23),
             Program::Helm => plain("tools/helm", "helm.sh/helm/v4/cmd/helm", HELM_VERSION, 72),
             Program::HelmWorker => plain("helm", ".", HELM_VERSION, 80),
+            Program::Registry => plain("tools/registry", ".", REGISTRY_VERSION, 40),
             Program::Kwok => Recipe {
                 linker_flags: format!("-s -w -X sigs.k8s.io/kwok/pkg/consts.Version={KWOK_VERSION}"),
                 ..plain("tools/kwok", "sigs.k8s.io/kwok/cmd/kwok", KWOK_VERSION, 59)

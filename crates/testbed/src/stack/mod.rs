@@ -5,23 +5,33 @@
 
 mod agent;
 mod binaries;
+<<<<<<< HEAD
 mod chart_repository;
+=======
+mod chart_server;
+>>>>>>> h4
 pub mod charts;
 mod cli;
 mod eventually;
 mod join;
 mod kubectl;
 mod process;
+mod registry;
 mod server;
 mod working_copy;
 
 pub use agent::{Agent, AgentOptions};
 pub use binaries::Binaries;
+<<<<<<< HEAD
 pub use chart_repository::ChartRepository;
+=======
+pub use chart_server::{ChartServer, Fault, Received};
+>>>>>>> h4
 pub use cli::Cli;
 pub use eventually::eventually;
 pub use join::{Joining, cluster_becomes};
 pub use kubectl::Kubectl;
 pub use process::Process;
+pub use registry::Registry;
 pub use server::{FirstRun, Server};
 pub use working_copy::{Access, WorkingCopy};

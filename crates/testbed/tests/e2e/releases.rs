@@ -76,7 +76,11 @@ impl Wish {
 
 impl Scene {
     pub async fn new(name: &str) -> Result<Self> {
-        let stand = Stand::with_cluster(name).await?;
+        Self::on(Stand::with_cluster(name).await?).await
+    }
+
+    /// On a stand whose cluster has joined.
+    pub async fn on(stand: Stand) -> Result<Self> {
         let environment = stand.environment("staging").await?;
         let charts = ChartRepository::start().await?;
         let web = ChartFolder::fixture("web")?;

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::{Scene, Wish};
+use crate::stand::{Stand, TestCluster};
 
 #[tokio::test]
 async fn a_hook_that_fails_is_told_with_its_log() -> Result<()> {
@@ -129,5 +130,27 @@ async fn what_cannot_be_fetched_or_does_not_fit_says_what_to_do() -> Result<()> 
         );
     }
     assert!(scene.listed().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_the_program_of_the_workers_everything_else_goes_on() -> Result<()> {
+    let mut stand = Stand::empty("noworker").await?;
+    stand
+        .join("east", TestCluster::A, &["--helm-worker", "/nowhere/c7n-helm"])
+        .await?;
+    let scene = Scene::on(stand).await?;
+
+    scene
+        .push(&[&Wish::new("web", "web", "1.0.0")], "Install")
+        .await?;
+
+    let status = scene
+        .becomes("web", "failed", |status| status["phase"] == "Failed")
+        .await?;
+    let words = status["lastError"].as_str().unwrap_or_default();
+    assert!(words.contains("/nowhere/c7n-helm"), "{words}");
+    let log = std::fs::read_to_string(scene.stand.agents[0].log())?;
+    assert!(log.contains("--helm-worker"), "the log says what to do");
     Ok(())
 }
