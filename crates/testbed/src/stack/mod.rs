@@ -5,11 +5,7 @@
 
 mod agent;
 mod binaries;
-<<<<<<< HEAD
-mod chart_repository;
-=======
 mod chart_server;
->>>>>>> h4
 pub mod charts;
 mod cli;
 mod eventually;
@@ -22,11 +18,7 @@ mod working_copy;
 
 pub use agent::{Agent, AgentOptions};
 pub use binaries::Binaries;
-<<<<<<< HEAD
-pub use chart_repository::ChartRepository;
-=======
 pub use chart_server::{ChartServer, Fault, Received};
->>>>>>> h4
 pub use cli::Cli;
 pub use eventually::eventually;
 pub use join::{Joining, cluster_becomes};

@@ -10,11 +10,12 @@ mod shapes;
 mod stop;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use c7n_testbed::programs::{self, Program};
-use c7n_testbed::stack::charts::ChartFolder;
-use c7n_testbed::stack::{ChartRepository, eventually};
+use c7n_testbed::stack::charts::{ChartArchive, ChartFolder};
+use c7n_testbed::stack::{ChartServer, eventually};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -24,7 +25,8 @@ use crate::stand::{PATIENCE, Stand, StandEnvironment, TestCluster, config_map};
 pub struct Scene {
     pub stand: Stand,
     pub environment: StandEnvironment,
-    pub charts: ChartRepository,
+    pub charts: ChartServer,
+    published: Mutex<Vec<ChartArchive>>,
     helm: PathBuf,
 }
 
@@ -82,28 +84,35 @@ impl Scene {
     /// On a stand whose cluster has joined.
     pub async fn on(stand: Stand) -> Result<Self> {
         let environment = stand.environment("staging").await?;
-        let charts = ChartRepository::start().await?;
-        let web = ChartFolder::fixture("web")?;
-        for version in ["1.0.0", "1.1.0", "2.0.0"] {
-            charts.publish(web.clone().at_version(version)?.pack()?);
-        }
         // Something stays, so that the removal of a release is no emptied repository.
         environment
             .copy
             .write("ground.yaml", &config_map("ground", "k", "v"))?;
         let commit = environment.copy.publish("Ground").await?;
         stand.converges("staging", &commit).await?;
-        Ok(Self {
+        let scene = Self {
             stand,
             environment,
-            charts,
+            charts: ChartServer::start().await?,
+            published: Mutex::default(),
             helm: programs::ensure(Program::Helm).await?,
-        })
+        };
+        let web = ChartFolder::fixture("web")?;
+        for version in ["1.0.0", "1.1.0", "2.0.0"] {
+            scene.serve(web.clone().at_version(version)?.pack()?);
+        }
+        Ok(scene)
     }
 
     pub fn publish(&self, chart: &str) -> Result<()> {
-        self.charts.publish(ChartFolder::fixture(chart)?.pack()?);
+        self.serve(ChartFolder::fixture(chart)?.pack()?);
         Ok(())
+    }
+
+    fn serve(&self, chart: ChartArchive) {
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.push(chart);
+        self.charts.put_charts(&published);
     }
 
     /// A chart whose pods must really run: not on a played node, which takes only what tolerates it. `false` where there
@@ -126,7 +135,7 @@ impl Scene {
             .filter(|line| !matches!(line.trim(), "tolerations:" | "- operator: Exists"))
             .collect();
         let chart = ChartFolder::fixture(chart)?.with(&path, without.join("\n") + "\n");
-        self.charts.publish(chart.pack()?);
+        self.serve(chart.pack()?);
         Ok(true)
     }
 
