@@ -1,5 +1,7 @@
 //! Builds the product's programs, with cargo's own progress.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
@@ -17,6 +19,19 @@ pub async fn programs(profile: Profile) -> Result<()> {
         command.arg("--release");
     }
     run("cargo build", &mut command).await
+}
+
+/// Where they are afterwards: this program lies beside those of the same profile.
+pub fn folder(profile: Profile) -> Result<PathBuf> {
+    let me = std::env::current_exe()?;
+    let target = me
+        .parent()
+        .and_then(Path::parent)
+        .context("this program lies in no target folder")?;
+    Ok(target.join(match profile {
+        Profile::Dev => "debug",
+        Profile::Release => "release",
+    }))
 }
 
 /// The cargo that runs us.

@@ -2,8 +2,10 @@
 
 mod bench;
 mod build;
+mod chart;
 mod cluster;
 mod demo;
+mod image;
 mod test;
 
 use anyhow::Result;
@@ -28,6 +30,10 @@ enum Command {
     Test(test::Arguments),
     /// Measures one figure beside its floor
     Bench(bench::Arguments),
+    /// Makes the container images of agent and server, without Docker
+    Image(image::Arguments),
+    /// Packs the Helm charts, the same bytes each time
+    Chart(chart::Arguments),
     /// A Kubernetes cluster of your own on this machine
     Cluster(cluster::Arguments),
 }
@@ -38,6 +44,8 @@ async fn main() -> Result<()> {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Test(arguments) => test::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
+        Command::Image(arguments) => image::run(arguments).await,
+        Command::Chart(arguments) => chart::run(&arguments),
         Command::Cluster(arguments) => cluster::run(arguments).await,
     }
 }

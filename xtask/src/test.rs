@@ -8,6 +8,7 @@ use c7n_testbed::programs::{self, Program, packages};
 use clap::Args;
 
 use crate::build::{self, cargo, run as run_program};
+use crate::image;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -113,6 +114,11 @@ async fn e2e(rest: &[String]) -> Result<()> {
     })
     .await?;
     let real_node = a.has_real_node();
+    programs::ensure(Program::Helm).await?;
+    let agent_image = match real_node {
+        true => Some(image::for_tests(&a).await.context("the agent's image")?),
+        false => None,
+    };
     let mut command = cargo();
     command
         .args([
@@ -129,6 +135,9 @@ async fn e2e(rest: &[String]) -> Result<()> {
         .env("C7N_TEST_KUBECTL", kubectl)
         .env("C7N_TEST_KUBECONFIG_A", a.kubeconfig())
         .env("C7N_TEST_KUBECONFIG_B", b.kubeconfig());
+    if let Some(image) = agent_image {
+        command.env("C7N_TEST_AGENT_IMAGE", image);
+    }
     let tested = run_program("cargo test", &mut command).await;
     a.stop().await?;
     b.stop().await?;

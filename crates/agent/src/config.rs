@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::health::HealthListen;
+
 /// The agent of one cluster: applies what Git says and reports what lives.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "c7n-agent", version)]
@@ -48,6 +50,31 @@ pub struct Config {
     /// File with the certificate authorities that vouch for the platform, in PEM; those of the system if absent
     #[arg(long, env = "C7N_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+
+    /// Lease that says which copy of the agent works, as NAME or NAMESPACE/NAME; in a pod c7n-agent if absent, elsewhere none
+    #[arg(long, env = "C7N_LEASE", value_name = "NAME")]
+    pub lease: Option<String>,
+
+    /// This agent is alone: it works without a Lease
+    #[arg(long, env = "C7N_NO_LEASE", conflicts_with = "lease")]
+    pub no_lease: bool,
+
+    /// Secret that keeps the credential for all copies, as NAME or NAMESPACE/NAME; in a pod c7n-agent-credential if absent,
+    /// elsewhere it is a file in the data folder
+    #[arg(long, env = "C7N_CREDENTIAL_SECRET", value_name = "NAME")]
+    pub credential_secret: Option<String>,
+
+    /// Name of this copy, for people who look at the Lease; the machine's if absent
+    #[arg(long, env = "C7N_POD_NAME", value_name = "NAME", hide = true)]
+    pub pod_name: Option<String>,
+
+    /// Deployment that this copy belongs to, in its own namespace: what an upgrade from the platform changes
+    #[arg(long, env = "C7N_DEPLOYMENT", value_name = "NAME")]
+    pub deployment: Option<String>,
+
+    /// Where /healthz and /readyz are answered, as tcp:IP:PORT or unix:SOCKET; nowhere if absent
+    #[arg(long, env = "C7N_HEALTH_LISTEN", value_name = "PLACE")]
+    pub health_listen: Option<HealthListen>,
 
     /// How many commands are carried out at once
     #[arg(long, env = "C7N_WORKERS", value_name = "N", default_value_t = 8, value_parser = at_least_one)]
@@ -103,6 +130,8 @@ pub enum LogFormat {
 pub enum ConfigError {
     #[error("cannot read the token file {path}: {cause}; check --token-file and its permissions")]
     TokenFile { path: PathBuf, cause: std::io::Error },
+    #[error("{flag} {text:?} names no namespace, and this program runs in none: write NAMESPACE/NAME")]
+    NoNamespace { flag: &'static str, text: String },
     #[error("the token file {0} is empty; get a new activation command with `c7n cluster activation`")]
     TokenFileEmpty(PathBuf),
 }
@@ -127,13 +156,43 @@ impl std::fmt::Debug for Token {
     }
 }
 
+/// An object of the agent's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub namespace: String,
+    pub name: String,
+}
+
+const LEASE: &str = "c7n-agent";
+const CREDENTIAL_SECRET: &str = "c7n-agent-credential";
+
 impl Config {
+    /// The Lease to lead by. `own`: the namespace of the pod, in a pod.
+    pub fn lease_place(&self, own: Option<&str>) -> Result<Option<Place>, ConfigError> {
+        if self.no_lease {
+            return Ok(None);
+        }
+        place("--lease", self.lease.as_deref(), LEASE, own)
+    }
+
+    /// The Secret that keeps the credential.
+    pub fn credential_place(&self, own: Option<&str>) -> Result<Option<Place>, ConfigError> {
+        place(
+            "--credential-secret",
+            self.credential_secret.as_deref(),
+            CREDENTIAL_SECRET,
+            own,
+        )
+    }
+
     /// The activation token, if one was given. An agent that was here before has a credential and needs none.
     pub fn activation_token(&self) -> Result<Option<Token>, ConfigError> {
         if let Some(path) = &self.token_file {
             return match std::fs::read_to_string(path) {
                 Ok(text) if text.trim().is_empty() => Err(ConfigError::TokenFileEmpty(path.clone())),
                 Ok(text) => Ok(Some(Token::new(text.trim()))),
+                // Its Secret may be gone once the token was used.
+                Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
                 Err(cause) => Err(ConfigError::TokenFile {
                     path: path.clone(),
                     cause,
@@ -142,6 +201,27 @@ impl Config {
         }
         let text = std::env::var("C7N_TOKEN").unwrap_or_default();
         Ok((!text.trim().is_empty()).then(|| Token::new(text.trim())))
+    }
+}
+
+fn place(
+    flag: &'static str,
+    text: Option<&str>,
+    usual: &str,
+    own: Option<&str>,
+) -> Result<Option<Place>, ConfigError> {
+    let made = |namespace: &str, name: &str| Place {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    };
+    match (text.map(|text| text.split_once('/').ok_or(text)), own) {
+        (Some(Ok((namespace, name))), _) => Ok(Some(made(namespace, name))),
+        (Some(Err(name)), Some(own)) => Ok(Some(made(own, name))),
+        (Some(Err(name)), None) => Err(ConfigError::NoNamespace {
+            flag,
+            text: name.to_owned(),
+        }),
+        (None, own) => Ok(own.map(|own| made(own, usual))),
     }
 }
 
@@ -192,6 +272,36 @@ mod tests {
         assert_eq!(config.resync, Duration::from_secs(60));
         assert_eq!((config.helm_workers, config.helm_worker.clone()), (2, None));
         assert_eq!(config.git_transport, GitTransport::Ssh);
+    }
+
+    #[test]
+    fn in_a_pod_there_is_a_lease_and_elsewhere_only_when_asked_for() {
+        let lease = |more: &[&str], own| parse(more).unwrap().lease_place(own);
+        let place = |namespace: &str, name: &str| {
+            Some(Place {
+                namespace: namespace.into(),
+                name: name.into(),
+            })
+        };
+        assert_eq!(lease(&[], None).unwrap(), None);
+        assert_eq!(lease(&[], Some("own")).unwrap(), place("own", "c7n-agent"));
+        assert_eq!(
+            lease(&["--lease", "mine"], Some("own")).unwrap(),
+            place("own", "mine")
+        );
+        assert_eq!(
+            lease(&["--lease", "there/mine"], None).unwrap(),
+            place("there", "mine")
+        );
+        assert_eq!(lease(&["--no-lease"], Some("own")).unwrap(), None);
+        let wrong = lease(&["--lease", "mine"], None).unwrap_err();
+        assert!(wrong.to_string().contains("NAMESPACE/NAME"), "{wrong}");
+    }
+
+    #[test]
+    fn a_token_file_that_is_gone_is_no_token() {
+        let config = parse(&["--token-file", "/nowhere/token"]).unwrap();
+        assert_eq!(config.activation_token().unwrap(), None);
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Starts the agent: settings, log, TLS, signals.
 
+use std::path::PathBuf;
+
 use anyhow::Context;
-use c7n_agent::config::{Config, LogFormat};
-use c7n_agent::serve::serve;
+use c7n_agent::config::{Config, LogFormat, Token};
+use c7n_agent::health::{Probe, ask};
+use c7n_agent::session::{DialError, Door};
+use c7n_agent::start::start;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -10,6 +14,12 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 fn main() -> anyhow::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("probe") {
+        return probe();
+    }
+    if std::env::args().nth(1).as_deref() == Some("reach") {
+        return reach();
+    }
     let config = Config::parse();
     start_log(config.log_format);
     rustls::crypto::aws_lc_rs::default_provider()
@@ -20,7 +30,7 @@ fn main() -> anyhow::Result<()> {
         let shutdown = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let serving = Box::pin(serve(config, shutdown.clone()));
+        let serving = Box::pin(start(config, shutdown.clone()));
         let asked_to_stop = async {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -37,6 +47,48 @@ fn main() -> anyhow::Result<()> {
     // A git program or a disk that hangs must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     outcome
+}
+
+/// What `c7n cluster doctor --in-cluster` runs in a pod: is the platform reached from there?
+fn reach() -> anyhow::Result<()> {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let reach = Reach::parse_from(std::env::args().skip(1));
+    let door = Door::new(&reach.connect, reach.ca_file.as_deref(), 1 << 20)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    // Nobody's token: to be turned away by the platform itself is to have reached it.
+    match runtime.block_on(door.probe(&Token::new("nobody"))) {
+        Ok(()) | Err(DialError::TokenRefused { .. }) => {
+            println!("the platform is reached at {}", reach.connect);
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Try to reach the platform, and end
+#[derive(Parser)]
+#[command(name = "c7n-agent reach")]
+struct Reach {
+    /// WebSocket URL of the platform
+    #[arg(long, value_name = "URL")]
+    connect: String,
+    /// File with the certificate authorities that vouch for the platform, in PEM
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+/// What a probe of the pod runs: the words on standard output, or an error.
+fn probe() -> anyhow::Result<()> {
+    let probe = Probe::parse_from(std::env::args().skip(1));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    println!("{}", runtime.block_on(ask(probe))?);
+    Ok(())
 }
 
 fn start_log(format: LogFormat) {

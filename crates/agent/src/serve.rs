@@ -1,57 +1,67 @@
-//! Joins the parts of the agent and runs them until it is told to stop.
+//! Joins the parts of the agent that leads and runs them until it is told to stop.
 //!
 //! session <-> environments <-> delivery, state; session <-> commands. No part knows more of another than a handle.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use c7n_git::{CommitId, Mirror, PlainHttp, Remote, Secret, Transport};
-use c7n_link::messages::{EnvironmentSpec, Hello, Say, Welcome};
+use c7n_link::messages::{Action, Command, EnvironmentSpec, Hello, Say, Welcome};
 use c7n_link::{PROTOCOL_MAX, PROTOCOL_MIN};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cluster::{ClusterAccess, ClusterError, ClusterReport, Discovery, Kinds};
+use crate::cluster::{ClusterAccess, ClusterReport, Discovery, Kinds};
 use crate::commands::{self, CommandId, Hands, Ledger, Pool};
-use crate::config::{Config, GitTransport, Token};
+use crate::config::{Config, GitTransport, Place, Token};
 use crate::delivery::{Delivery, DeliveryContext, RetryNeed};
 use crate::environments::{self, Deliver, EnvironmentId, Environments, Obstacle, Pass, PassEnd, World};
-use crate::files;
+use crate::health::Readiness;
 use crate::releases;
 use crate::session::{self, Credentials, Door, Inbox, Outgoing};
 use crate::state::StateIndex;
+use crate::upgrade::Upgrades;
 
 /// What has begun may end in this time; Kubernetes kills a pod 30 s after it asked it to stop.
 const GRACE: Duration = Duration::from_secs(20);
 /// The last words to the platform may take this long.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// An API server that is away at the start is asked again this often.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// When another copy may soon lead, what has begun is broken off.
+const LOST_GRACE: Duration = Duration::from_secs(2);
 
-/// Runs the agent until `shutdown`.
-pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let link = c7n_link::Config::default();
-    let door = Door::new(&config.connect, config.ca_file.as_deref(), link.max_frame)?;
+/// What the start has made ready.
+pub struct Ready {
+    pub link: c7n_link::Config,
+    pub door: Door,
+    pub access: ClusterAccess,
+    pub discovery: Discovery,
+    pub credentials: Credentials,
+    pub readiness: Readiness,
+    /// Random, new with each start of the program.
+    pub instance_id: String,
+}
+
+/// Runs the agent until `shutdown`, or until this copy leads no longer.
+pub async fn serve(
+    config: Config,
+    ready: Ready,
+    shutdown: CancellationToken,
+    lost: CancellationToken,
+) -> anyhow::Result<()> {
+    let Ready {
+        link,
+        door,
+        access,
+        discovery,
+        credentials,
+        readiness,
+        instance_id,
+    } = ready;
     let data = config.data_dir.as_path();
-    let _lock = lock(data)?;
-    let token = config.activation_token()?;
-    let credentials = Credentials::open(data, door.url(), &config.cluster_id, token)
-        .with_context(|| format!("the credential in {} cannot be read", data.display()))?;
-
-    let Some((access, discovery)) = reach_cluster(&config, &shutdown).await? else {
-        return Ok(());
-    };
-    tracing::info!(
-        uid = access.uid(),
-        kinds = discovery.kinds().len(),
-        "connected to the cluster"
-    );
-
     // Two stages: what works stops first, and its last words still reach the platform.
     let (line, lines) = (CancellationToken::new(), TaskTracker::new());
     let (work, works) = (shutdown.child_token(), TaskTracker::new());
@@ -110,8 +120,22 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     };
     let pool = Pool::start(config.workers, ledger, hands, results, &works, work.clone());
 
+    let own = access.own_namespace().zip(config.deployment.as_deref());
+    let own = own.map(|(namespace, name)| Place {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    });
+    let upgrades = Upgrades::new(
+        access.client(),
+        own,
+        outgoing.clone(),
+        works.clone(),
+        work.clone(),
+    );
+
     let front = Front {
-        instance_id: format!("{:032x}", rand::random::<u128>()),
+        upgrades,
+        instance_id,
         cluster_uid: access.uid().to_owned(),
         outgoing: outgoing.clone(),
         environments,
@@ -124,14 +148,32 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
         credentials,
         outgoing.clone(),
         front,
+        readiness,
         line.clone(),
     ));
 
-    shutdown.cancelled().await;
-    tracing::info!("the agent stops");
+    let grace = tokio::select! {
+        () = shutdown.cancelled() => {
+            tracing::info!("the agent stops");
+            GRACE
+        }
+        () = lost.cancelled() => {
+            work.cancel();
+            line.cancel();
+            LOST_GRACE
+        }
+    };
     works.close();
-    if timeout(GRACE, works.wait()).await.is_err() {
+    let ended = tokio::select! {
+        ended = timeout(grace, works.wait()) => ended.is_ok(),
+        // Also while it stops: nobody may write any more.
+        () = lost.cancelled(), if !lost.is_cancelled() => false,
+    };
+    if !ended {
         tracing::warn!("something did not end in time; the next start repairs it");
+    }
+    if lost.is_cancelled() {
+        return Ok(());
     }
     let said = async {
         while outgoing.is_connected() && outgoing.waiting() > 0 {
@@ -143,42 +185,6 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     lines.close();
     let _ = timeout(LAST_WORDS * 2, lines.wait()).await;
     Ok(())
-}
-
-/// Two agents on one folder would undo each other's files.
-fn lock(data: &Path) -> anyhow::Result<File> {
-    files::make_folder(data)
-        .with_context(|| format!("the folder {} cannot be made (--data-dir)", data.display()))?;
-    let path = data.join("lock");
-    let file =
-        File::create(&path).with_context(|| format!("{} cannot be written (--data-dir)", path.display()))?;
-    file.try_lock()
-        .with_context(|| format!("another agent already runs in the folder {}", data.display()))?;
-    Ok(file)
-}
-
-/// Waits for an API server that is away; what a person must put right is an error at once.
-async fn reach_cluster(
-    config: &Config,
-    shutdown: &CancellationToken,
-) -> Result<Option<(ClusterAccess, Discovery)>, ClusterError> {
-    loop {
-        let reached = async {
-            let access = ClusterAccess::connect(config).await?;
-            let discovery = Discovery::start(access.client()).await?;
-            Ok::<_, ClusterError>((access, discovery))
-        };
-        let error = match reached.await {
-            Ok(reached) => return Ok(Some(reached)),
-            Err(error) if error.is_lasting() => return Err(error),
-            Err(error) => error,
-        };
-        tracing::warn!(%error, "the cluster cannot be reached; it is tried again");
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(None),
-            () = sleep(ASK_AGAIN) => {}
-        }
-    }
 }
 
 /// Who dials the platform without TLS has decided that the network is trusted.
@@ -291,6 +297,7 @@ struct Front {
     state: StateIndex,
     report: ClusterReport,
     pool: Pool,
+    upgrades: Upgrades,
 }
 
 impl Inbox for Front {
@@ -298,7 +305,7 @@ impl Inbox for Front {
         Hello {
             protocol_min: PROTOCOL_MIN,
             protocol_max: PROTOCOL_MAX,
-            features: Vec::new(),
+            features: c7n_link::features(),
             agent_version: env!("CARGO_PKG_VERSION").into(),
             instance_id: self.instance_id.clone(),
             cluster_uid: self.cluster_uid.clone(),
@@ -320,6 +327,11 @@ impl Inbox for Front {
                     .specified(spec)
                     .await
                     .map_err(|it| it.to_string())?,
+                Say::Command(Command {
+                    command_id,
+                    action: Some(Action::UpgradeAgent(upgrade)),
+                    ..
+                }) => self.upgrades.ordered(command_id, upgrade),
                 Say::Command(command) => self.ordered(command).await?,
                 Say::Cancel(cancel) => {
                     if let Some(id) = CommandId::new(cancel.command_id)
@@ -338,7 +350,7 @@ impl Inbox for Front {
 }
 
 impl Front {
-    async fn ordered(&self, command: c7n_link::messages::Command) -> Result<(), String> {
+    async fn ordered(&self, command: Command) -> Result<(), String> {
         let now_ms = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()

@@ -67,6 +67,9 @@ async fn delivery_on_a_cluster() -> Result<()> {
     a_removal_that_keeps_the_namespace_takes_the_inventory_along(&ground)
         .await
         .context("removal")?;
+    a_damaged_mirror_is_fetched_anew(&ground)
+        .await
+        .context("damaged mirror")?;
     words_about_a_secret_quote_no_value(&ground)
         .await
         .context("secret")?;
@@ -721,6 +724,26 @@ async fn a_removal_that_keeps_the_namespace_takes_the_inventory_along(ground: &G
     assert!(environment.get("configmap theirs").await.is_ok());
     let namespace = ground.cluster.get("namespace kept").await?;
     assert!(namespace["metadata"]["labels"]["choerodon.io/env"].is_null());
+    Ok(())
+}
+
+async fn a_damaged_mirror_is_fetched_anew(ground: &Ground) -> Result<()> {
+    let mut environment = ground.environment("damaged").await?;
+    environment.write("a.yaml", &config_map("a", "1"))?;
+    let commit = environment.commit().await?;
+    // What a power cut may leave: a reference without what it shows.
+    let objects = environment.mirror.repository().path().join("objects");
+    for folder in std::fs::read_dir(&objects)?.flatten() {
+        for file in std::fs::read_dir(folder.path())?.flatten() {
+            std::fs::remove_file(file.path())?;
+        }
+    }
+
+    let failed = environment.converge(&commit).await;
+    assert_eq!(failed.retry, RetryNeed::Again);
+    environment.mirror.fetch(&["refs/heads/main"]).await?;
+
+    complete(&environment.converge(&commit).await);
     Ok(())
 }
 

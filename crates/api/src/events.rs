@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Cluster, Command, Environment, HistoryEntry, LiveObject};
+use crate::{Cluster, Command, Environment, HistoryEntry, Instance, LiveObject, Vitals};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
@@ -39,6 +39,13 @@ pub enum EventChange {
     Objects {
         changed: Vec<LiveObject>,
         gone: Vec<String>,
+    },
+    /// Instances that are other than before, the names of those that are gone, and, if it has changed, how the environment's own
+    /// objects are doing.
+    Instances {
+        changed: Vec<Instance>,
+        gone: Vec<String>,
+        environment: Option<Vitals>,
     },
     /// A command was given or has ended. Its result is left out here: read the command.
     Command(Box<Command>),

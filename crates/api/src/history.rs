@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::ObjectRef;
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryEntry {
     pub commit: CommitInfo,
@@ -87,6 +89,29 @@ pub struct ObjectResult {
     pub line: Option<u32>,
     pub outcome: Outcome,
     pub message: Option<String>,
+    /// Of an object that was repaired: what somebody else had changed.
+    #[serde(default)]
+    pub drifted: Vec<DriftedField>,
+}
+
+/// A field that a file sets and somebody else had changed. Never its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DriftedField {
+    /// `.spec.template.spec.containers[name="web"].image`
+    pub field: String,
+    /// The field manager that has set it; `null` when it was taken out, which leaves no name.
+    pub manager: Option<String>,
+    /// When that manager last wrote the object.
+    pub time_ms: Option<i64>,
+}
+
+/// An object that was not what its file says, and was put back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Drift {
+    pub object: ObjectRef,
+    pub file: Option<String>,
+    pub fields: Vec<DriftedField>,
+    pub repaired_ms: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

@@ -7,23 +7,29 @@
 //! a commit is its full hexadecimal id; an absent value is `null`, never an empty string.
 
 mod access;
+mod apps;
 mod clusters;
 mod commands;
+mod deploy;
 mod environments;
 mod events;
 mod forgotten;
 mod history;
+mod instances;
 mod objects;
 mod problem;
 mod projects;
 
 pub use access::*;
+pub use apps::*;
 pub use clusters::*;
 pub use commands::*;
+pub use deploy::*;
 pub use environments::*;
 pub use events::*;
 pub use forgotten::*;
 pub use history::*;
+pub use instances::*;
 pub use objects::*;
 pub use problem::*;
 pub use projects::*;

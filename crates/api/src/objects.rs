@@ -25,7 +25,13 @@ pub struct LiveObject {
     pub name: String,
     pub uid: String,
     pub health: HealthStatus,
+    /// What its own status says.
     pub message: Option<String>,
+    /// Why it is not healthy, where that is more than `message`: one sentence, and below it, line by line, the last words of a
+    /// container that crashed.
+    pub cause: Option<String>,
+    /// The instance that it belongs to, as its own label says. What carries no label belongs to its owner's.
+    pub release: Option<String>,
     /// A few columns that fit the kind, for instance `ready: 2/3`. Never the values of a Secret.
     pub summary: BTreeMap<String, String>,
     pub owners: Vec<Owner>,

@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use crate::settings::Settings;
 
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
+/// 20 MiB over a slow line.
+const UPLOAD_DEADLINE: Duration = Duration::from_secs(600);
 
 pub struct Client {
     http: reqwest::Client,
@@ -66,6 +68,10 @@ impl Client {
         Ok(Self { http, base, token })
     }
 
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
     pub async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T> {
         self.call(Method::GET, path, query, None::<&()>).await
     }
@@ -86,6 +92,25 @@ impl Client {
         query: &[(&str, &str)],
     ) -> Result<T> {
         self.call(Method::DELETE, path, query, None::<&()>).await
+    }
+
+    /// Sends bytes as they are.
+    pub async fn upload<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<T> {
+        let request = self
+            .request(Method::POST, path, &[])?
+            .timeout(UPLOAD_DEADLINE)
+            .header(header::CONTENT_TYPE, content_type)
+            .body(body);
+        let answer = self.send(request).await?;
+        answer
+            .json()
+            .await
+            .context("the server's answer is not what this version of c7n understands")
     }
 
     /// Every page of a long list.

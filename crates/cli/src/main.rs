@@ -1,7 +1,8 @@
 //! `c7n`, the command line of the platform.
 //!
 //! Reads arguments, calls the REST API, prints. Data goes to standard output, everything else to standard error; the exit
-//! status is 0 for success, 1 for an error, 2 for wrong usage and 3 for a wait that ran out of time.
+//! status is 0 for success, 1 for an error, 2 for wrong usage, 3 for a wait that ran out of time and 4 for conflicts that
+//! somebody has to decide.
 
 mod client;
 mod commands;

@@ -50,6 +50,8 @@ pub enum GitError {
     BadUrl { reason: String },
     #[error("{reference:?} is not a reference name")]
     BadReference { reference: String },
+    #[error("{path:?} cannot be written: {reason}")]
+    BadPath { path: String, reason: &'static str },
     #[error("{text:?} is not a Git object id of 40 lower-case hexadecimal digits")]
     BadId { text: String },
     #[error(
@@ -76,6 +78,11 @@ impl GitError {
             self,
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::Locked { .. } | Self::Io { .. }
         )
+    }
+
+    /// Whether what should be in the repository is not: a mirror in which that happens is to be fetched anew.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Storage { .. } | Self::MissingObject { .. })
     }
 
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {

@@ -1,14 +1,16 @@
 //! Git for both sides: what a repository holds (trees, blobs, tags) and how it travels (fetch, push).
 //!
-//! In: a bare repository on disk, or a remote with its key and its known hosts. Out: ids, file lists, bytes, moved tags.
-//! Reading happens in this process ([`Repository`], `gix`); the network belongs to the `git` and `ssh` programs
+//! In: a bare repository on disk, or a remote with its key and its known hosts. Out: ids, file lists, bytes, commits, moved
+//! tags. Reading and committing happen in this process ([`Repository`], `gix`); the network belongs to the `git` and `ssh` programs
 //! ([`Mirror`]), each in a process group that dies at its deadline.
 //! Never: a checkout, a follow of a symlink or a submodule, a secret in a URL, an argument or an error.
 
 mod changed;
 mod classify;
 mod command;
+mod commit;
 mod error;
+mod fetch;
 mod ids;
 mod keys;
 mod log;
@@ -26,11 +28,13 @@ mod url;
 
 pub use changed::FileChange;
 pub use command::locked_down;
+pub use commit::{FileEdit, NewCommit, Signature};
 pub use error::{GitError, Result};
+pub use fetch::Fetched;
 pub use ids::{BlobId, CommitId};
 pub use keys::{KeyPair, ensure_key_pair};
 pub use log::CommitInfo;
-pub use mirror::{Fetched, Limits, Mirror};
+pub use mirror::{Limits, Mirror};
 pub use repository::Repository;
 pub use secret::Secret;
 pub use ssh::known_hosts_line;

@@ -1,23 +1,21 @@
-//! A bare mirror of a remote repository: fetches what is asked for. Its tags over there are moved in `push.rs`.
+//! A bare mirror of a remote repository. What is asked for is fetched in `fetch.rs`; tags over there are moved in `push.rs`.
 //!
 //! In: a folder that belongs to this mirror alone, a [`Remote`], names of references. Out: the commits they show.
 //! The network is the `git` program's; a call that is dropped or late is killed with everything it started, and
 //! what it left half-done is swept before the next. A failed fetch leaves the old references as they were.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::process::Command;
 
 use crate::classify::classify;
-use crate::command::{Growth, Output, Run, locked_down, proxy_environment};
-use crate::repository::check_reference;
+use crate::command::{Output, Run, locked_down, proxy_environment};
 use crate::ssh::Ssh;
-use crate::sweep::{empty, sweep};
+use crate::sweep::empty;
 use crate::url::Address;
-use crate::{CommitId, GitError, Remote, Repository, Result, Secret, Transport};
+use crate::{GitError, Remote, Repository, Result, Secret, Transport};
 
 /// When to give up.
 #[derive(Debug, Clone, Copy)]
@@ -38,23 +36,17 @@ impl Default for Limits {
     }
 }
 
-/// What a fetch saw: for every asked reference the commit it shows, or `None` where the remote has none.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fetched {
-    pub refs: BTreeMap<String, Option<CommitId>>,
-}
-
 /// One mirror per folder; calls at the same time are put in line.
 #[derive(Debug)]
 pub struct Mirror {
     pub(crate) repository: Repository,
-    remote: Remote,
+    pub(crate) remote: Remote,
     pub(crate) address: Address,
     pub(crate) limits: Limits,
     ssh: Option<Ssh>,
-    fetching: tokio::sync::Mutex<()>,
+    pub(crate) fetching: tokio::sync::Mutex<()>,
     /// Set while a fetch writes: still set at the next one if it was killed.
-    unswept: AtomicBool,
+    pub(crate) unswept: AtomicBool,
 }
 
 impl Mirror {
@@ -90,41 +82,6 @@ impl Mirror {
         &self.repository
     }
 
-    /// Brings `references` up to the remote's state, forced where history was rewritten, deleted where they are gone.
-    ///
-    /// Names that the remote does not have cost one more round; everything else of the remote is left alone.
-    pub async fn fetch(&self, references: &[&str]) -> Result<Fetched> {
-        references
-            .iter()
-            .try_for_each(|reference| check_reference(reference))?;
-        let _turn = self.fetching.lock().await;
-        if self.unswept.swap(true, Ordering::Relaxed) {
-            self.on_disk(sweep).await?;
-        }
-        let mut wanted = references.to_vec();
-        let mut gone = Vec::new();
-        let mut rebuilt = false;
-        while !wanted.is_empty() {
-            let output = self.fetch_once(&wanted).await?;
-            if output.success {
-                break;
-            }
-            if is_corruption(&output.stderr) && !rebuilt {
-                tracing::warn!(mirror = %self.repository.path().display(), "the mirror is damaged, fetching it anew");
-                self.empty().await?;
-                rebuilt = true;
-                continue;
-            }
-            // Git names one missing reference at a time.
-            let Some(at) = missing_reference(&output.stderr, &wanted) else {
-                return Err(self.failure("fetching", &output.stderr));
-            };
-            gone.push(wanted.remove(at));
-        }
-        self.unswept.store(false, Ordering::Relaxed);
-        self.collect(&wanted, &gone)
-    }
-
     /// Throws away what the mirror holds; the next fetch brings everything anew. For when reading it fails with
     /// [`GitError::Storage`], as after a power cut.
     pub async fn rebuild(&self) -> Result<()> {
@@ -132,58 +89,19 @@ impl Mirror {
         self.empty().await
     }
 
-    async fn empty(&self) -> Result<()> {
+    pub(crate) async fn empty(&self) -> Result<()> {
         self.on_disk(empty)
             .await?
             .map_err(GitError::io("emptying the mirror"))
     }
 
-    async fn on_disk<T: Send + 'static>(&self, work: fn(&Path) -> T) -> Result<T> {
+    pub(crate) async fn on_disk<T: Send + 'static>(&self, work: fn(&Path) -> T) -> Result<T> {
         let path = self.repository.path().to_owned();
         tokio::task::spawn_blocking(move || work(&path))
             .await
             .map_err(|error| GitError::Storage {
                 detail: error.to_string(),
             })
-    }
-
-    async fn fetch_once(&self, references: &[&str]) -> Result<Output> {
-        let mut run = self.run("fetching", self.limits.fetch);
-        run.growth = Some(Growth {
-            repository: self.repository.path().to_owned(),
-            limit: self.limits.max_bytes,
-        });
-        for argument in [
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-auto-maintenance",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--no-show-forced-updates",
-            "--",
-            &self.address.url,
-        ] {
-            run.argument(argument);
-        }
-        for reference in references {
-            run.argument(format!("+{reference}:{reference}"));
-        }
-        self.output(run).await
-    }
-
-    fn collect(&self, present: &[&str], gone: &[&str]) -> Result<Fetched> {
-        let mut refs = BTreeMap::new();
-        for reference in present {
-            refs.insert((*reference).to_owned(), self.repository.resolve(reference)?);
-        }
-        for reference in gone {
-            if let Some(old) = self.repository.resolve(reference)? {
-                self.repository.move_tag(reference, Some(&old), None)?;
-            }
-            refs.insert((*reference).to_owned(), None);
-        }
-        Ok(Fetched { refs })
     }
 
     /// Packs the mirror where it has grown. To be called now and then, not on the way of a change.
@@ -276,34 +194,6 @@ fn http_config(url: &str, authorization: &Secret) -> Vec<(String, String)> {
         ("http.lowSpeedTime".into(), "30".into()),
         ("credential.helper".into(), String::new()),
     ]
-}
-
-fn missing_reference(stderr: &str, wanted: &[&str]) -> Option<usize> {
-    let line = stderr
-        .lines()
-        .find_map(|line| line.split_once("couldn't find remote ref "))?
-        .1
-        .trim();
-    wanted.iter().position(|reference| *reference == line)
-}
-
-/// Words of git about its own objects, not about the remote's.
-fn is_corruption(stderr: &str) -> bool {
-    let said = |words: &str| {
-        stderr
-            .lines()
-            .any(|line| !line.starts_with("remote:") && line.contains(words))
-    };
-    [
-        "is corrupt",
-        "is empty",
-        "bad object",
-        "unable to read tree",
-        "inflate: data stream error",
-        "unable to unpack",
-    ]
-    .into_iter()
-    .any(said)
 }
 
 /// Promised to callers that hold these in tasks.

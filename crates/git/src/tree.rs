@@ -88,6 +88,23 @@ impl Repository {
         tree.refused.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(tree)
     }
+
+    /// The content of one file of `commit`. What [`Repository::tree`] would refuse is not there.
+    pub fn blob_at(&self, commit: &CommitId, path: &str) -> Result<Option<BlobId>> {
+        if path.len() > MAX_PATH || !path.split('/').all(|part| is_good_component(part.as_bytes())) {
+            return Ok(None);
+        }
+        let repository = self.local();
+        let root = self
+            .find_commit(&repository, commit)?
+            .tree()
+            .map_err(GitError::storage)?;
+        let entry = root.lookup_entry(path.split('/')).map_err(GitError::storage)?;
+        Ok(entry.and_then(|entry| match entry.mode().kind() {
+            EntryKind::Blob | EntryKind::BlobExecutable => Some(BlobId::from_gix(&entry.object_id())),
+            _ => None,
+        }))
+    }
 }
 
 pub(crate) enum Entry {

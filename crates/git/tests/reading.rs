@@ -1,4 +1,4 @@
-//! Trees, differences, history and tags of a local repository, made by the ordinary `git`.
+//! Trees, differences, history, tags and commits of a local repository, made and judged by the ordinary `git`.
 #![allow(
     clippy::unwrap_used,
     reason = "tests; clippy sees only the #[test] functions as such"
@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use c7n_git::{CommitId, DEVOPS_SYNC, GitError, RefusedKind, Repository};
+use c7n_git::{CommitId, DEVOPS_SYNC, FileEdit, GitError, NewCommit, RefusedKind, Repository, Signature};
 
 struct Work {
     dir: tempfile::TempDir,
@@ -391,4 +391,134 @@ fn a_repository_is_made_once_and_odd_ones_are_refused() {
         Repository::open(&sha256),
         Err(GitError::BadRepository { .. })
     ));
+}
+
+fn ann() -> Signature {
+    Signature {
+        name: "Ann <B>\n".into(),
+        email: "ann@example.com".into(),
+        time_ms: 1_700_000_000_999,
+    }
+}
+
+fn put(path: &str, content: &str) -> FileEdit {
+    FileEdit {
+        path: path.into(),
+        content: Some(content.into()),
+    }
+}
+
+fn remove(path: &str) -> FileEdit {
+    FileEdit {
+        path: path.into(),
+        content: None,
+    }
+}
+
+fn commit(work: &Work, expected: Option<CommitId>, edits: &[FileEdit]) -> Result<CommitId, GitError> {
+    let (author, committer) = (
+        ann(),
+        Signature {
+            name: "c7n".into(),
+            ..ann()
+        },
+    );
+    work.repository.commit(&NewCommit {
+        reference: "refs/heads/main",
+        expected,
+        edits,
+        author: &author,
+        committer: &committer,
+        message: "Deploy web 1.2.0\n\nbecause\n\n",
+    })
+}
+
+#[test]
+fn a_commit_is_one_that_git_itself_would_have_made() {
+    let work = Work::new();
+    let first = commit(
+        &work,
+        None,
+        &[put("releases/web.yaml", "a: 1\n"), put("b.yaml", "b: 1\n")],
+    )
+    .unwrap();
+    let second = commit(
+        &work,
+        Some(first),
+        &[
+            put("releases/web.yaml", "a: 2\n"),
+            put("z/y/x.yaml", "x: 1\n"),
+            remove("b.yaml"),
+        ],
+    )
+    .unwrap();
+    let third = commit(&work, Some(second), &[remove("z/y/x.yaml")]).unwrap();
+
+    assert_eq!(work.git(&["fsck", "--strict", "--no-dangling"], b""), "");
+    assert_eq!(
+        work.git(&["log", "--format=%an|%ae|%cn|%at|%s|%P", "main"], b""),
+        format!(
+            "Ann B|ann@example.com|c7n|1700000000|Deploy web 1.2.0|{second}\n\
+             Ann B|ann@example.com|c7n|1700000000|Deploy web 1.2.0|{first}\n\
+             Ann B|ann@example.com|c7n|1700000000|Deploy web 1.2.0|"
+        )
+    );
+    assert_eq!(work.git(&["show", "main:releases/web.yaml"], b""), "a: 2");
+    assert_eq!(
+        work.git(&["ls-tree", "-r", "-t", "--name-only", "main"], b""),
+        "releases\nreleases/web.yaml"
+    );
+    assert_eq!(work.repository.resolve("HEAD").unwrap(), Some(third));
+    // Writing what is there is no commit.
+    assert_eq!(
+        commit(&work, Some(third), &[put("releases/web.yaml", "a: 2\n")]).unwrap(),
+        third
+    );
+}
+
+#[test]
+fn who_is_late_loses_the_race_and_the_branch_stays() {
+    let work = Work::new();
+    let first = commit(&work, None, &[put("a", "1")]).unwrap();
+    let winner = commit(&work, Some(first), &[put("a", "2")]).unwrap();
+    for expected in [Some(first), None] {
+        let outcome = commit(&work, expected, &[put("a", "3")]);
+        assert!(
+            matches!(&outcome, Err(GitError::RefChanged { found, .. }) if *found == Some(winner)),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(work.repository.resolve("refs/heads/main").unwrap(), Some(winner));
+}
+
+#[test]
+fn only_files_are_written_and_their_mode_stays() {
+    let work = Work::new();
+    let blob = work.blob("x");
+    let tree = work.tree(&[
+        ("120000", b"link", &blob),
+        ("100755", b"run.sh", &blob),
+        ("40000", b"sub", &work.tree(&[("100644", b"file", &blob)])),
+    ]);
+    let start = work.commit(&tree, &[], "start");
+    work.git(&["update-ref", "refs/heads/main", &start.to_string()], b"");
+    for path in [
+        "link",
+        "sub",
+        "run.sh/below",
+        "../up",
+        ".git/config",
+        "a//b",
+        "/a",
+        "sub/.GIT",
+    ] {
+        let outcome = commit(&work, Some(start), &[put(path, "y")]);
+        assert!(matches!(outcome, Err(GitError::BadPath { .. })), "{path}");
+    }
+    commit(&work, Some(start), &[put("run.sh", "echo")]).unwrap();
+    assert!(
+        work.git(&["ls-tree", "main", "run.sh"], b"")
+            .starts_with("100755")
+    );
+    assert!(work.git(&["ls-tree", "main", "link"], b"").starts_with("120000"));
 }

@@ -34,6 +34,21 @@ pub const SUBPROTOCOL: &str = "c7n.agent.v1";
 pub const PROTOCOL_MIN: u32 = 1;
 pub const PROTOCOL_MAX: u32 = 1;
 
+/// What a side may do beyond the first version of the dialogue is said by name in the first message: so that what the
+/// other does not know is not asked of it.
+///
+/// The agent takes another credential over a live session.
+pub const FEATURE_NEW_CREDENTIAL: &str = "new-credential";
+/// The agent can be told to put another version in its own place.
+pub const FEATURE_UPGRADE: &str = "upgrade";
+
+/// Everything that this build can do.
+pub fn features() -> Vec<String> {
+    [FEATURE_NEW_CREDENTIAL, FEATURE_UPGRADE]
+        .map(str::to_owned)
+        .to_vec()
+}
+
 /// The newest version that both sides speak.
 pub fn negotiate(hello: &messages::Hello) -> Option<u32> {
     let newest = hello.protocol_max.min(PROTOCOL_MAX);

@@ -2,6 +2,8 @@
 
 /// Label: the environment an object belongs to.
 pub const ENV: &str = "choerodon.io/env";
+/// Label: the Helm release that made an object.
+pub const RELEASE: &str = "choerodon.io/release";
 /// Annotation: the file the object came from.
 pub const FILE: &str = "choerodon.io/file";
 /// Annotation: the commit whose apply last wrote the object.
@@ -26,5 +28,5 @@ pub const FIELD_MANAGER: &str = "c7n-agent";
 
 /// Whether a manifest may not set this label or annotation because the product decides it.
 pub fn is_reserved(key: &str) -> bool {
-    key.starts_with("applyset.kubernetes.io/") || [ENV, FILE, COMMIT, MANIFEST_DIGEST].contains(&key)
+    key.starts_with("applyset.kubernetes.io/") || [ENV, RELEASE, FILE, COMMIT, MANIFEST_DIGEST].contains(&key)
 }

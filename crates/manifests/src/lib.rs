@@ -2,7 +2,7 @@
 //!
 //! In come bytes of files, what the cluster has, and the rules of an environment. Out go objects or errors with line and column
 //! ([`parse_file`], [`assemble`]), the difference between two commits ([`compare`]), a [`Plan`] of writes and deletions ([`plan`]),
-//! and what a live object looks like to a person ([`health`], [`summary`]). Both the platform and the agent use it, so that they
+//! and what a live object looks like to a person ([`health`], [`summary`]). [`edit`] changes files without touching what is around. Both the platform and the agent use it, so that they
 //! can never disagree about what a file means.
 //!
 //! Everything here is a function of its arguments: no network, no disk, no clock, no tasks. Values of Secrets are never put into
@@ -22,8 +22,11 @@
 
 mod applyset;
 mod assemble;
+mod cause;
 mod compare;
 mod confine;
+pub mod edit;
+mod drifted;
 mod error;
 mod health;
 mod identity;
@@ -37,8 +40,10 @@ mod yaml;
 
 pub use applyset::{APPLYSET_PARENT, applyset_id, decorate};
 pub use assemble::{Tree, assemble};
+pub use cause::{Clue, Crash, Run, Trouble, last_words, trouble};
 pub use compare::{Change, Index, Indexed, Record, carry_over, compare};
 pub use confine::{Confinement, Scope, builtin_scope, confine, crd_scopes};
+pub use drifted::{DriftedField, Manager, drifted_fields};
 pub use error::{ErrorCode, FileError};
 pub use health::{Health, HealthStatus, health};
 pub use identity::{GroupKind, IdentityError, ManifestDigest, ObjectId};

@@ -202,7 +202,7 @@ fn item_covered(item: &Value, fields: &Map<String, Value>) -> bool {
     })
 }
 
-fn is_nothing(value: &Value) -> bool {
+pub(crate) fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Object(map) => map.values().all(is_nothing),

@@ -20,6 +20,11 @@ pub fn summary(object: &Value) -> BTreeMap<String, String> {
             );
             columns.number("updated", &status["updatedReplicas"]);
             columns.images(&spec["template"]["spec"]);
+            // Claims made from these are named for them and for the StatefulSet, and nothing else says whose they are.
+            columns.list(
+                "claims",
+                items(&spec["volumeClaimTemplates"]).filter_map(|claim| text(&claim["metadata"]["name"])),
+            );
         }
         "DaemonSet" => {
             let wanted = count(&status["desiredNumberScheduled"]);
@@ -104,6 +109,7 @@ pub fn summary(object: &Value) -> BTreeMap<String, String> {
             );
             columns.number("disruptionsAllowed", &status["disruptionsAllowed"]);
         }
+        "C7NHelmRelease" => release(&mut columns, spec, status),
         "ServiceAccount" | "Role" | "RoleBinding" => {}
         _ => columns.text("phase", &status["phase"]),
     }
@@ -127,7 +133,22 @@ fn pod(columns: &mut Columns, spec: &Value, status: &Value) {
         "containers",
         items(&spec["containers"]).filter_map(|container| container["name"].as_str().map(str::to_owned)),
     );
+    columns.list(
+        "claims",
+        items(&spec["volumes"]).filter_map(|volume| text(&volume["persistentVolumeClaim"]["claimName"])),
+    );
     columns.images(spec);
+}
+
+/// What is wanted, and what was reached. Never the values: a person may have put a password there.
+fn release(columns: &mut Columns, spec: &Value, status: &Value) {
+    columns.text("chart", &spec["chartName"]);
+    columns.text("version", &spec["chartVersion"]);
+    columns.text("repository", &spec["repoUrl"]);
+    columns.text("phase", &status["phase"]);
+    columns.number("revision", &status["revision"]);
+    columns.text("deployed", &status["chart"]);
+    columns.text("commit", &status["commit"]);
 }
 
 /// A digest of everything that is reported of an object: as long as it is the same, nothing needs to be sent.
@@ -192,6 +213,10 @@ impl Columns {
 
 fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
 }
 
 fn count(value: &Value) -> i64 {

@@ -3,7 +3,7 @@
 // clippy.toml allows it in tests, and does not count their helpers among them.
 #![allow(clippy::unwrap_used)]
 
-use c7n_manifests::{Drift, drift, owned_fields_cover, owned_fields_digest};
+use c7n_manifests::{Drift, drift, drifted_fields, owned_fields_cover, owned_fields_digest};
 use serde_json::{Value, json};
 
 fn manifest() -> Value {
@@ -139,4 +139,101 @@ fn only_our_own_apply_to_the_object_itself_counts() {
         assert_eq!(drift(&manifest(), &live(vec![other])), Drift::Drifted);
     }
     assert_eq!(drift(&manifest(), &json!({})), Drift::Drifted);
+}
+
+/// Takes the field at `pointer` out of our set, as the API server does when `manager` sets it.
+fn taken(pointer: &str, manager: Option<&str>) -> Value {
+    let mut ours = fields();
+    let mut theirs = json!({});
+    let value = ours.pointer(pointer).unwrap().clone();
+    // What is left empty goes too.
+    let mut gone = pointer;
+    while let Some((parent, key)) = gone.rsplit_once('/') {
+        let map = ours.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        map.remove(key);
+        if !map.is_empty() {
+            break;
+        }
+        gone = parent;
+    }
+    let mut place = &mut theirs;
+    for step in pointer.split('/').skip(1) {
+        place = &mut place[step];
+    }
+    *place = value;
+    let mut entries = vec![
+        json!({"manager": "c7n-agent", "operation": "Apply", "time": "2026-01-01T00:00:00Z", "fieldsV1": ours}),
+        json!({"manager": "kube-controller-manager", "operation": "Update", "subresource": "status", "time": "2026-01-03T00:00:00Z",
+               "fieldsV1": {"f:status": {"f:replicas": {}}}}),
+    ];
+    if let Some(manager) = manager {
+        entries.push(json!({"manager": manager, "operation": "Update", "time": "2026-01-02T00:00:00Z", "fieldsV1": theirs}));
+    }
+    json!({"metadata": {"managedFields": entries}})
+}
+
+#[test]
+fn drift_is_told_field_by_field_with_who_did_it() {
+    let web = "/f:spec/f:template/f:spec/f:containers/k:{\"name\":\"web\"}";
+    let container = ".spec.template.spec.containers[name=\"web\"]";
+    for (pointer, expected) in [
+        ("/f:spec/f:replicas".to_owned(), ".spec.replicas".to_owned()),
+        (
+            "/f:metadata/f:labels/f:app".to_owned(),
+            ".metadata.labels.app".to_owned(),
+        ),
+        (format!("{web}/f:image"), format!("{container}.image")),
+        (format!("{web}/f:args"), format!("{container}.args")),
+        (
+            format!("{web}/f:ports/k:{{\"containerPort\":53,\"protocol\":\"UDP\"}}"),
+            format!("{container}.ports[1]"),
+        ),
+        (
+            format!("{web}/f:resources/f:limits/f:cpu"),
+            format!("{container}.resources.limits.cpu"),
+        ),
+    ] {
+        let found = drifted_fields(&manifest(), &taken(&pointer, Some("kubectl-edit")));
+        let told: Vec<_> = found
+            .iter()
+            .map(|it| {
+                (
+                    it.field.as_str(),
+                    it.by.as_ref().map(|by| (by.name.as_str(), by.time.as_str())),
+                )
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [(expected.as_str(), Some(("kubectl-edit", "2026-01-02T00:00:00Z")))],
+            "{pointer}"
+        );
+        // Taken out, nobody owns it.
+        let gone = drifted_fields(&manifest(), &taken(&pointer, None));
+        assert_eq!((gone.len(), &gone[0].by), (1, &None), "{pointer}");
+    }
+}
+
+#[test]
+fn what_is_ours_is_no_drift_and_what_is_all_lost_is_told_in_few() {
+    let live = json!({"metadata": {"managedFields": [{"manager": "c7n-agent", "operation": "Apply", "fieldsV1": fields()}]}});
+    assert_eq!(drifted_fields(&manifest(), &live), []);
+    let nothing = drifted_fields(&manifest(), &json!({"metadata": {}}));
+    let fields: Vec<&str> = nothing.iter().map(|it| it.field.as_str()).collect();
+    assert_eq!(
+        fields,
+        [
+            ".metadata.labels.app",
+            ".spec.replicas",
+            ".spec.selector.matchLabels.app",
+            ".spec.template.metadata.labels.app",
+            ".spec.template.spec.containers",
+        ]
+    );
+    let many: serde_json::Map<String, Value> = (0..100).map(|at| (format!("k{at}"), json!("v"))).collect();
+    let manifest =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}, "stringData": many});
+    let found = drifted_fields(&manifest, &json!({}));
+    assert_eq!(found.len(), 20);
+    assert!(found[0].field.starts_with(".data.k"));
 }

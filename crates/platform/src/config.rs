@@ -40,6 +40,12 @@ pub struct Config {
     /// On the very first start, also write the administrator's password and token into this file, as JSON
     #[arg(long, env = "C7N_FIRST_RUN_FILE", value_name = "FILE")]
     pub first_run_file: Option<PathBuf>,
+    /// Image of the agent that activation commands name, for instance registry.example.com/c7n-agent:1.2.0 [default: that of its chart]
+    #[arg(long, env = "C7N_AGENT_IMAGE", value_name = "IMAGE", value_parser = image)]
+    pub agent_image: Option<Image>,
+    /// Credentials of agents that are older than this are replaced
+    #[arg(long, env = "C7N_CREDENTIAL_DAYS", value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub credential_days: u32,
     /// How the log is written, to standard error [default: text on a terminal, json elsewhere]
     #[arg(long, env = "C7N_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -52,6 +58,51 @@ pub struct Config {
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// A container image: repository, and tag or digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    pub repository: String,
+    pub version: Option<ImageVersion>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageVersion {
+    Tag(String),
+    Digest(String),
+}
+
+/// Ends up in commands for a shell, as addresses do.
+pub fn image(text: &str) -> Result<Image, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '/' | '@');
+    if let Some(c) = text.chars().find(|c| !fits(*c)) {
+        return Err(format!("{c:?} does not belong into the name of an image"));
+    }
+    let (repository, version) = match text.split_once('@') {
+        Some((repository, digest)) => (repository, Some(ImageVersion::Digest(digest.to_owned()))),
+        None => match text.rsplit_once(':') {
+            // What follows the colon of a port has a slash.
+            Some((repository, tag)) if !tag.contains('/') => {
+                (repository, Some(ImageVersion::Tag(tag.to_owned())))
+            }
+            _ => (text, None),
+        },
+    };
+    let whole = match &version {
+        None => true,
+        Some(ImageVersion::Tag(tag)) => !tag.is_empty(),
+        Some(ImageVersion::Digest(digest)) => digest
+            .strip_prefix("sha256:")
+            .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit())),
+    };
+    if repository.is_empty() || repository.starts_with(['-', '/', ':']) || !whole {
+        return Err("it should look like registry.example.com/c7n-agent:1.2.0".to_owned());
+    }
+    Ok(Image {
+        repository: repository.to_owned(),
+        version,
+    })
 }
 
 fn http_url(text: &str) -> Result<String, String> {
@@ -112,6 +163,24 @@ mod tests {
         assert!(http_url("http://x;rm").is_err());
         assert!(ssh_url("ssh://git@h:2222").is_ok());
         assert!(ssh_url("ssh://h:2222").is_err());
+    }
+
+    #[test]
+    fn an_image_is_taken_apart() {
+        let taken = |text: &str| image(text).unwrap();
+        assert_eq!(taken("c7n-agent").version, None);
+        let tagged = taken("registry.example.com:5000/c7n/agent:1.2.0");
+        assert_eq!(tagged.repository, "registry.example.com:5000/c7n/agent");
+        assert_eq!(tagged.version, Some(ImageVersion::Tag("1.2.0".into())));
+        assert_eq!(taken("localhost:5000/agent").version, None, "a port is no tag");
+        let digest = format!("sha256:{}", "0".repeat(64));
+        assert_eq!(
+            taken(&format!("agent@{digest}")).version,
+            Some(ImageVersion::Digest(digest))
+        );
+        for wrong in ["", ":1", "a b", "a,b=c", "a;rm", "a@sha256:12", "a:", "-a"] {
+            assert!(image(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -15,11 +15,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::first_run::{self, FirstRun, FirstRunError};
-use crate::access::git::GitAccess;
+use crate::access::git::{GitAccess, Pushed};
 use crate::access::passwords::Passwords;
-use crate::api::{self, Api};
+use crate::agent_chart;
+use crate::api::{self, Api, Catalogue};
+use crate::catalogue::{self, Archives, ChartFacts, Charts, Seal, SealError};
 use crate::config::{Config, ssh_host};
+use crate::deploy::Deployer;
 use crate::fleet::Fleet;
+use crate::instances::Teller;
 use crate::intake::Intake;
 use crate::repositories::Repositories;
 use crate::store::{Addresses, Store, StoreError};
@@ -45,7 +49,13 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error("the cache of charts cannot be used: {0}")]
+    Charts(#[from] c7n_charts::repository::RepositoryError),
+    #[error(transparent)]
     FirstRun(#[from] FirstRunError),
+    #[error("the agent's chart cannot be packed ({0}); this is a defect of the build, please report it")]
+    AgentChart(#[from] c7n_pack::chart::ChartError),
 }
 
 /// A platform that runs until [`Platform::stop`].
@@ -68,9 +78,13 @@ impl Platform {
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let repositories = Repositories::new(data);
 
+        let instances = Teller::default();
+        tasks.spawn(instances.clone().run(store.clone(), shutdown.clone()));
         let fleet = Fleet::start(
             store.clone(),
             repositories.clone(),
+            instances,
+            credential_age(config),
             tasks.clone(),
             shutdown.clone(),
         )
@@ -84,6 +98,8 @@ impl Platform {
         );
         let wake = Arc::new(fleet.clone());
         let pushed = Arc::new(move |environment: &str| intake.notify(environment));
+        let pushed: Pushed = pushed;
+        let catalogue = catalogue(&store, data, &repositories, &pushed)?;
         let authority = Arc::new(GitAccess::new(store.clone(), repositories, pushed));
         let git_host = Host::new(data.join("git-host"), authority)?;
 
@@ -104,9 +120,20 @@ impl Platform {
         let ssh_addr = ssh.local_addr();
         store.announce(addresses(config, http_addr, &ssh));
 
-        let api = Api::new(store.clone(), data, wake, tasks.clone(), shutdown.clone()).await?;
+        let charts = Charts::new(store.clone(), catalogue.archives.clone());
+        let api = Api::new(
+            store.clone(),
+            config,
+            wake,
+            catalogue,
+            tasks.clone(),
+            shutdown.clone(),
+        )
+        .await?;
         let router = api::router(api)
             .merge(fleet.router())
+            .merge(catalogue::router(charts))
+            .merge(agent_chart::router()?)
             .merge(Router::new().nest("/git", http_router(Arc::clone(&git_host))));
         let keep = |first_run: &FirstRun| match &config.first_run_file {
             Some(path) => write_first_run(path, first_run, &store.addresses()),
@@ -160,6 +187,27 @@ impl Platform {
             tracing::warn!("the database did not close in time; it recovers at the next start");
         }
     }
+}
+
+fn catalogue(
+    store: &Store,
+    data: &Path,
+    repositories: &Repositories,
+    pushed: &Pushed,
+) -> Result<Catalogue, StartError> {
+    let seal = Arc::new(Seal::open(data)?);
+    let facts = ChartFacts::new(store.clone(), data, Arc::clone(&seal))?;
+    Ok(Catalogue {
+        archives: Archives::new(data),
+        seal,
+        deployer: Deployer::new(
+            store.clone(),
+            repositories.clone(),
+            facts.clone(),
+            Arc::clone(pushed),
+        ),
+        facts,
+    })
 }
 
 /// For scripts. The ports are open when it is written, and answer as soon as the administrator exists.
@@ -235,6 +283,11 @@ fn lock(folder: &Path) -> Result<File, StartError> {
         Err(TryLockError::WouldBlock) => Err(StartError::InUse(folder.to_owned())),
         Err(TryLockError::Error(source)) => Err(fail(source)),
     }
+}
+
+/// How old a credential of an agent may become before it is replaced.
+fn credential_age(config: &Config) -> Duration {
+    Duration::from_secs(u64::from(config.credential_days) * 24 * 60 * 60)
 }
 
 fn addresses(config: &Config, http: SocketAddr, ssh: &SshHost) -> Addresses {

@@ -7,5 +7,6 @@
 //! Nothing here is part of the product: no crate that is shipped depends on it.
 
 pub mod cluster;
+pub mod image;
 pub mod programs;
 pub mod stack;

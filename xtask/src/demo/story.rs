@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use c7n_api::{Cluster, Environment};
 use c7n_testbed::cluster::ClusterHandle;
-use c7n_testbed::stack::{Access, Binaries, Cli, Joining, Server, WorkingCopy};
+use c7n_testbed::stack::{Access, Binaries, Cli, Joining, Server, WorkingCopy, eventually};
 
 use super::Arguments;
 use super::application::{Application, Definition};
@@ -48,62 +48,119 @@ pub async fn tell(
         patience: PATIENCE,
     };
     let mut agent = joining.join(&server).await?;
-    let cluster: Cluster = cli.json(&["cluster", "show", "-p", PROJECT, "east"]).await?;
-    let nodes: Vec<String> = cluster.nodes.iter().map(|node| node.name.clone()).collect();
-    teller.done(&format!(
-        "cluster east is running: Kubernetes {}, nodes {}",
-        cluster.kubernetes_version.as_deref().unwrap_or("?"),
-        nodes.join(", ")
-    ));
-
-    let application = Application::new(arguments.image.clone());
-    let staging = environment(teller, &cli, folder, "staging", &access).await?;
-    application.write_first(&staging, Definition::Brought)?;
-    let first = deliver(teller, &cli, "staging", &staging, "Open the shop").await?;
-    let production = environment(teller, &cli, folder, "production", &access).await?;
-    application.write_first(&production, Definition::Left)?;
-    deliver(teller, &cli, "production", &production, "Open the shop").await?;
-
-    application.write_second(&staging)?;
-    let second = deliver(
-        teller,
-        &cli,
-        "staging",
-        &staging,
-        "A new colour, a clean-up job, no more reports",
-    )
-    .await?;
-    ensure!(first != second, "the second push is a commit of its own");
-    teller.show(&cli.run(&["env", "history", "-p", PROJECT, "staging"]).await?);
-    teller.show(&cli.run(&["env", "objects", "-p", PROJECT, "staging"]).await?);
-    gone(handle, "staging").await?;
-    teller.done("what the second push dropped is gone from the cluster");
-
-    if !arguments.once {
-        invite(&server, &cli, &staging, handle).await?;
+    let shop = Shop {
+        server: &server,
+        cli,
+        access,
+        handle,
+        folder,
+        arguments,
+    };
+    let told = tokio::select! {
+        told = shop.open(teller) => told,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    if told.is_ok() && !arguments.once {
         tokio::signal::ctrl_c().await?;
         println!();
     }
+    // Ours is thrown away as a whole; a cluster of somebody else is left as it was found.
+    let tidied = match handle.owned {
+        true => Ok(()),
+        false => shop.close(teller).await,
+    };
     agent.stop().await?;
-    server.stop().await
+    server.stop().await?;
+    told.and(tidied)
 }
 
-async fn environment(
-    teller: &mut Teller,
-    cli: &Cli,
-    folder: &Path,
-    name: &str,
-    access: &Access,
-) -> Result<WorkingCopy> {
-    let created: Environment = cli
-        .json(&["env", "create", "-p", PROJECT, name, "--cluster", "east"])
+/// What the steps share once the cluster is joined.
+struct Shop<'a> {
+    server: &'a Server,
+    cli: Cli,
+    access: Access,
+    handle: &'a ClusterHandle,
+    folder: &'a Path,
+    arguments: &'a Arguments,
+}
+
+impl Shop<'_> {
+    async fn open(&self, teller: &mut Teller) -> Result<()> {
+        let (cli, handle) = (&self.cli, self.handle);
+        let cluster: Cluster = cli.json(&["cluster", "show", "-p", PROJECT, "east"]).await?;
+        let nodes: Vec<String> = cluster.nodes.iter().map(|node| node.name.clone()).collect();
+        teller.done(&format!(
+            "cluster east is running: Kubernetes {}, nodes {}",
+            cluster.kubernetes_version.as_deref().unwrap_or("?"),
+            nodes.join(", ")
+        ));
+
+        let application = Application::new(self.arguments.image.clone());
+        let staging = self.environment(teller, "staging").await?;
+        application.write_first(&staging, Definition::Brought)?;
+        let first = deliver(teller, cli, "staging", &staging, "Open the shop").await?;
+        let production = self.environment(teller, "production").await?;
+        application.write_first(&production, Definition::Left)?;
+        deliver(teller, cli, "production", &production, "Open the shop").await?;
+
+        application.write_second(&staging)?;
+        let second = deliver(
+            teller,
+            cli,
+            "staging",
+            &staging,
+            "A new colour, a clean-up job, no more reports",
+        )
         .await?;
-    let copy = WorkingCopy::init(&folder.join(name), &created.repository.ssh_url, access.clone()).await?;
-    teller.done(&format!(
-        "environment {name}: namespace {}, repository {}",
-        created.namespace, created.repository.ssh_url
-    ));
-    Ok(copy)
+        ensure!(first != second, "the second push is a commit of its own");
+        teller.show(&cli.run(&["env", "history", "-p", PROJECT, "staging"]).await?);
+        teller.show(&cli.run(&["env", "objects", "-p", PROJECT, "staging"]).await?);
+        gone(handle, "staging").await?;
+        teller.done("what the second push dropped is gone from the cluster");
+
+        if !self.arguments.once {
+            invite(self.server, cli, &staging, handle)?;
+        }
+        Ok(())
+    }
+
+    async fn environment(&self, teller: &mut Teller, name: &str) -> Result<WorkingCopy> {
+        let namespace = format!("{PROJECT}-{name}");
+        let taken = ["get", "namespace", &namespace, "--ignore-not-found", "-o", "name"];
+        ensure!(
+            self.handle.kubectl(taken).await?.trim().is_empty(),
+            "the cluster has a namespace {namespace} already, which the demo leaves alone; delete it, or use another cluster"
+        );
+        let created: Environment = self
+            .cli
+            .json(&["env", "create", "-p", PROJECT, name, "--cluster", "east"])
+            .await?;
+        let (folder, access) = (self.folder.join(name), self.access.clone());
+        let copy = WorkingCopy::init(&folder, &created.repository.ssh_url, access).await?;
+        teller.done(&format!(
+            "environment {name}: namespace {}, repository {}",
+            created.namespace, created.repository.ssh_url
+        ));
+        Ok(copy)
+    }
+
+    /// Takes everything out of the cluster again.
+    async fn close(&self, teller: &mut Teller) -> Result<()> {
+        let list = ["env", "list", "-p", PROJECT];
+        let environments: Vec<Environment> = self.cli.json(&list).await?;
+        for environment in &environments {
+            let delete = ["env", "delete", "-p", PROJECT, &environment.name, "--yes"];
+            self.cli.run(&delete).await?;
+        }
+        eventually("the environments are gone", PATIENCE, || async {
+            let left: Vec<Environment> = self.cli.json(&list).await?;
+            ensure!(left.is_empty(), "{} are left: {left:?}", left.len());
+            Ok(())
+        })
+        .await?;
+        teller.done("what the demo made in your cluster is gone from it");
+        Ok(())
+    }
 }
 
 /// Commits, pushes and follows the commit until everything is healthy.
@@ -182,7 +239,7 @@ async fn gone(handle: &ClusterHandle, environment: &str) -> Result<()> {
     Ok(())
 }
 
-async fn invite(server: &Server, cli: &Cli, staging: &WorkingCopy, handle: &ClusterHandle) -> Result<()> {
+fn invite(server: &Server, cli: &Cli, staging: &WorkingCopy, handle: &ClusterHandle) -> Result<()> {
     let first = server.first_run();
     let program = cli
         .command(&[])

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Node};
 use kube::api::ListParams;
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
 
 use crate::config::Config;
+use crate::lease::{Fence, FenceLayer};
 
 /// An ordinary call must be answered in this time. Watches have their own.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
@@ -63,13 +65,16 @@ impl ClusterError {
 pub struct ClusterAccess {
     client: Client,
     plain: Client,
+    /// For what is written by a copy that does not lead: the Lease.
+    unfenced: Client,
     uid: String,
     own_namespace: Option<String>,
 }
 
 impl ClusterAccess {
-    pub async fn connect(config: &Config) -> Result<Self, ClusterError> {
-        let (client, plain) = clients(&settings(config).await?)?;
+    pub async fn connect(config: &Config, fence: &Fence) -> Result<Self, ClusterError> {
+        let settings = settings(config).await?;
+        let (client, plain, unfenced) = clients(settings, fence)?;
         // The uid of kube-system is what identifies a cluster: it is made once and survives upgrades and renames.
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let system = deadline(
@@ -78,17 +83,24 @@ impl ClusterAccess {
         )
         .await?;
         let uid = system.metadata.uid.ok_or(ClusterError::NoUid)?;
-        // A kubeconfig names a namespace as well, which is not the agent's.
-        let own_namespace = config
-            .kubeconfig
-            .is_none()
-            .then(|| client.default_namespace().to_owned());
+        let own_namespace = Self::own_namespace_of(config);
         Ok(Self {
             client,
             plain,
+            unfenced,
             uid,
             own_namespace,
         })
+    }
+
+    /// The namespace of the pod. A kubeconfig names one as well, which is not the agent's.
+    pub fn own_namespace_of(config: &Config) -> Option<String> {
+        if config.kubeconfig.is_some() {
+            return None;
+        }
+        kube::Config::incluster()
+            .ok()
+            .map(|settings| settings.default_namespace)
     }
 
     pub fn client(&self) -> Client {
@@ -99,6 +111,10 @@ impl ClusterAccess {
     /// the place to others meanwhile.
     pub fn plain_client(&self) -> Client {
         self.plain.clone()
+    }
+
+    pub fn unfenced(&self) -> Client {
+        self.unfenced.clone()
     }
 
     pub fn uid(&self) -> &str {
@@ -143,17 +159,20 @@ async fn settings(config: &Config) -> Result<kube::Config, ClusterError> {
         .map_err(refused)
 }
 
-/// One that asks a busy API server again, as a single call wants it, and one that does not.
-fn clients(settings: &kube::Config) -> Result<(Client, Client), ClusterError> {
-    let client = |default_retry| {
-        let mut settings = settings.clone();
-        settings.default_retry = default_retry;
-        Client::try_from(settings).map_err(|cause| ClusterError::Refused {
-            asked: "a client",
-            cause: Box::new(cause),
-        })
+/// One that asks a busy API server again, as a single call wants it; one that does not; and one without the fence.
+fn clients(mut settings: kube::Config, fence: &Fence) -> Result<(Client, Client, Client), ClusterError> {
+    let refused = |cause| ClusterError::Refused {
+        asked: "a client",
+        cause: Box::new(cause),
     };
-    Ok((client(true)?, client(false)?))
+    let fenced = |settings: kube::Config| {
+        let builder = ClientBuilder::try_from(settings).map_err(refused)?;
+        Ok(builder.with_layer(&FenceLayer(fence.clone())).build())
+    };
+    let unfenced = Client::try_from(settings.clone()).map_err(refused)?;
+    let client = fenced(settings.clone())?;
+    settings.default_retry = false;
+    Ok((client, fenced(settings)?, unfenced))
 }
 
 fn node_info(node: Node) -> NodeInfo {
@@ -208,7 +227,7 @@ mod tests {
                 let _ = socket.write_all(busy.as_bytes()).await;
             }
         });
-        let (_, plain) = clients(&kube::Config::new(url.parse().unwrap())).unwrap();
+        let (_, plain, _) = clients(kube::Config::new(url.parse().unwrap()), &Fence::open()).unwrap();
 
         let namespaces: Api<Namespace> = Api::all(plain);
         let refused = namespaces.get("default").await.unwrap_err();

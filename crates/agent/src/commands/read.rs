@@ -35,6 +35,9 @@ pub fn read(command: Command, now: Instant, now_ms: i64) -> Option<Result<Order,
         Some(Action::CancelRelease(object)) => Verb::CancelRelease { object: name(object) },
         Some(Action::RetryRelease(object)) => Verb::RetryRelease { object: name(object) },
         Some(Action::TestRelease(object)) => Verb::TestRelease { object: name(object) },
+        Some(Action::UpgradeAgent(_)) => {
+            return Some(Err(OrderResult::failed("an upgrade is of no environment")));
+        }
         None => {
             let words =
                 "this agent is too old to understand the command; upgrade it and give the command again";

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use c7n_git::{CommitId, Repository};
 use c7n_link::messages::ObjectKey;
-use c7n_manifests::{Action, Limits, Object, ObjectId, decorate, labels, parse_file};
+use c7n_manifests::{
+    Action, DriftedField, Limits, Object, ObjectId, decorate, drifted_fields, labels, parse_file,
+};
 use kube::api::{
     DeleteParams, DynamicObject, GetParams, Patch, PatchParams, Preconditions, PropagationPolicy, Request,
 };
@@ -43,9 +45,13 @@ pub struct Hand<'a> {
 }
 
 impl Hand<'_> {
-    /// Writes the object, after the plan's `action`.
-    pub async fn apply(&self, object: &Object, action: Action) -> Result<(), Failure> {
+    /// Writes the object, after the plan's `action`. The answer is what somebody else had changed, where it is repaired.
+    pub async fn apply(&self, object: &Object, action: Action) -> Result<Vec<DriftedField>, Failure> {
         let mut info = self.kind(&object.id, &object.api_version).await?;
+        let drifted = match action {
+            Action::Repair => self.drifted(&info, object).await,
+            Action::Create | Action::Adopt | Action::Update => Vec::new(),
+        };
         let body = decorate(
             object,
             self.environment,
@@ -84,11 +90,19 @@ impl Hand<'_> {
             _ => {}
         }
         let (answer, result) = match outcome {
-            Ok(answer) => (Some(answer), Ok(())),
+            Ok(answer) => (Some(answer), Ok(drifted)),
             Err(refusal) => (None, Err(refusal.told_of(&object.id))),
         };
         self.state.written(&info, &namespace, &object.id.name, answer);
         result
+    }
+
+    /// Looked at before it is put back, because afterwards nobody knows any more. Words for a person: no reason to fail.
+    async fn drifted(&self, info: &KindInfo, object: &Object) -> Vec<DriftedField> {
+        match self.get(info, &object.id).await {
+            Ok(Some(live)) => drifted_fields(&object.value, &live),
+            Ok(None) | Err(_) => Vec::new(),
+        }
     }
 
     /// Deletes the object, if it is still the one that was seen.

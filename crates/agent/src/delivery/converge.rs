@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use c7n_git::{CommitId, Mirror, Repository};
+use c7n_git::{CommitId, Mirror};
 use c7n_link::messages::{EnvironmentSpec, ObjectResult};
 use c7n_manifests::{
     APPLYSET_PARENT, Confinement, HeldReason, Live, ObjectId, Ownership, Plan, PrunePolicy, Tree, plan,
@@ -59,15 +59,14 @@ impl Delivery {
         let started_ms = now_ms();
         let mut results = Results::default();
         let mut planned = None;
-        let repository = mirror.repository();
-        let course =
-            match Box::pin(self.pass(repository, commit, spec, cancel, &mut results, &mut planned)).await {
-                Ok(()) if cancel.is_cancelled() => Course::BrokenOff(
-                    "the agent stops; what is missing is delivered by its next start".into(),
-                ),
-                Ok(()) => Course::Through,
-                Err(text) => Course::BrokenOff(text),
-            };
+        let course = match Box::pin(self.pass(mirror, commit, spec, cancel, &mut results, &mut planned)).await
+        {
+            Ok(()) if cancel.is_cancelled() => {
+                Course::BrokenOff("the agent stops; what is missing is delivered by its next start".into())
+            }
+            Ok(()) => Course::Through,
+            Err(text) => Course::BrokenOff(text),
+        };
         if let Some((_, before)) = self.story.as_ref().filter(|(about, _)| about == commit) {
             results.continue_from(before);
         }
@@ -87,7 +86,7 @@ impl Delivery {
 
     async fn pass(
         &mut self,
-        repository: &Repository,
+        mirror: &Mirror,
         commit: &CommitId,
         spec: &EnvironmentSpec,
         cancel: &CancellationToken,
@@ -95,7 +94,7 @@ impl Delivery {
         planned: &mut Option<Plan>,
     ) -> Result<(), String> {
         let confinement = confinement(&spec.namespace, &spec.allowed_cluster_kinds);
-        self.read(repository, commit, confinement).await?;
+        self.read(mirror, commit, confinement).await?;
         let context = &self.context;
         let client = &context.client;
         let inventory = inventory(context, &mut self.inventory, spec).await?;
@@ -106,7 +105,7 @@ impl Delivery {
             discovery: &context.discovery,
             state: &context.state,
             permits: &context.apply_permits,
-            repository,
+            repository: mirror.repository(),
             environment: &spec.environment_id,
             namespace: &spec.namespace,
             applyset: &self.applyset,
@@ -127,7 +126,7 @@ impl Delivery {
             .map_err(|error| error.to_string())?;
         for (object, done) in Box::pin(write(&hand, &tree.objects, decided, cancel)).await {
             match done {
-                Ok(action) => results.applied(object, action),
+                Ok(done) => results.applied(object, done.action, &done.drifted),
                 Err(failure) => results.failed(object, failure),
             }
         }
@@ -160,7 +159,7 @@ impl Delivery {
 
     async fn read(
         &mut self,
-        repository: &Repository,
+        mirror: &Mirror,
         commit: &CommitId,
         confinement: Confinement,
     ) -> Result<(), String> {
@@ -169,7 +168,7 @@ impl Delivery {
             return Ok(());
         }
         let mut reader = std::mem::take(&mut self.reader);
-        let (repository, at) = (repository.clone(), *commit);
+        let (repository, at) = (mirror.repository().clone(), *commit);
         let read = tokio::task::spawn_blocking(move || {
             let outcome = reader.read(&repository, &at, confinement, kinds);
             (reader, outcome)
@@ -178,7 +177,13 @@ impl Delivery {
             .await
             .map_err(|error| format!("reading the commit {commit} broke ({error}); it is tried again"))?;
         self.reader = reader;
-        outcome.map_err(|error| format!("the commit {commit} cannot be read: {error}"))
+        let Err(error) = outcome else { return Ok(()) };
+        if error.is_damage()
+            && let Err(cause) = mirror.rebuild().await
+        {
+            tracing::warn!(%cause, "a damaged mirror cannot be emptied");
+        }
+        Err(format!("the commit {commit} cannot be read: {error}"))
     }
 }
 

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use c7n_link::messages::{self, DeliveryReport, EnvironmentSpec, HeldPrune, ObjectResult, Outcome};
-use c7n_manifests::{Action, FileError, Live, Object, ObjectId, Plan};
+use c7n_manifests::{Action, DriftedField, FileError, Live, Object, ObjectId, Plan};
+use k8s_openapi::jiff::Timestamp;
 
 use super::apply::key_of;
 use super::failure::Failure;
@@ -22,7 +23,8 @@ type Remark = Failure;
 pub struct Results(BTreeMap<ObjectId, ObjectResult>);
 
 impl Results {
-    pub fn applied(&mut self, object: &Object, action: Action) {
+    /// `drifted` is what somebody else had changed in an object that was repaired.
+    pub fn applied(&mut self, object: &Object, action: Action, drifted: &[DriftedField]) {
         let remark = match action {
             Action::Create | Action::Update => None,
             Action::Adopt => Some(Remark::new(
@@ -34,7 +36,9 @@ impl Results {
                 "somebody else had changed it; it is again what the file says",
             )),
         };
-        self.put(wanted(object, Outcome::Applied, remark));
+        let mut result = wanted(object, Outcome::Applied, remark);
+        result.drifted = drifted.iter().map(drifted_field).collect();
+        self.put(result);
     }
 
     pub fn failed(&mut self, object: &Object, failure: Failure) {
@@ -135,6 +139,18 @@ fn result(
         outcome: outcome.into(),
         message,
         code: code.to_owned(),
+        drifted: Vec::new(),
+    }
+}
+
+fn drifted_field(drifted: &DriftedField) -> messages::DriftedField {
+    let by = drifted.by.as_ref();
+    messages::DriftedField {
+        field: drifted.field.clone(),
+        manager: by.map_or_else(String::new, |by| by.name.clone()),
+        time_ms: by
+            .and_then(|by| by.time.parse::<Timestamp>().ok())
+            .map_or(0, Timestamp::as_millisecond),
     }
 }
 
@@ -251,7 +267,7 @@ mod tests {
     fn each_object_is_told_with_its_place() {
         let objects = objects();
         let mut results = Results::default();
-        results.applied(&objects[0], Action::Create);
+        results.applied(&objects[0], Action::Create, &[]);
         results.failed(&objects[1], Failure::new("invalid", "no"));
         let converged = told(results, &[], Course::Through);
         let [a, b] = &converged.report.objects[..] else {
@@ -293,11 +309,11 @@ mod tests {
     fn what_an_earlier_attempt_applied_stays_told_and_what_failed_does_not() {
         let objects = objects();
         let mut first = Results::default();
-        first.applied(&objects[0], Action::Create);
+        first.applied(&objects[0], Action::Create, &[]);
         first.failed(&objects[1], Failure::new("invalid", "no"));
         let first = told(first, &[], Course::Through).report.objects;
         let mut second = Results::default();
-        second.applied(&objects[1], Action::Create);
+        second.applied(&objects[1], Action::Create, &[]);
         second.continue_from(&first);
         let converged = told(second, &[], Course::Through);
         assert_eq!(converged.retry, RetryNeed::Complete);

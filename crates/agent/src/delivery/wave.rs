@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use c7n_manifests::{Action, Object, Plan, Step};
+use c7n_manifests::{Action, DriftedField, Object, Plan, Step};
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -17,13 +17,20 @@ pub(super) const AT_ONCE: usize = 8;
 const ESTABLISHED: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// A step that went well.
+pub struct Done {
+    pub action: Action,
+    /// What somebody else had changed.
+    pub drifted: Vec<DriftedField>,
+}
+
 /// What came of each step that was begun, by its object. Steps that come after `cancel` are not begun.
 pub async fn write<'a>(
     hand: &Hand<'_>,
     wanted: &'a [Object],
     plan: &Plan,
     cancel: &CancellationToken,
-) -> Vec<(&'a Object, Result<Action, Failure>)> {
+) -> Vec<(&'a Object, Result<Done, Failure>)> {
     let mut results = Vec::with_capacity(plan.writes());
     for wave in &plan.waves {
         let steps = wave
@@ -53,12 +60,13 @@ async fn job<'a>(
     step: &Step,
     object: &'a Object,
     cancel: &CancellationToken,
-) -> Option<(&'a Object, Result<Action, Failure>)> {
+) -> Option<(&'a Object, Result<Done, Failure>)> {
     if cancel.is_cancelled() {
         return None;
     }
     let done = Box::pin(hand.apply(object, step.action)).await;
-    Some((object, done.map(|()| step.action)))
+    let action = step.action;
+    Some((object, done.map(|drifted| Done { action, drifted })))
 }
 
 fn is_definition(object: &Object) -> bool {

@@ -1,22 +1,46 @@
 //! What the agent shows at the door: the activation token first, then the credential that it was swapped for.
 //!
-//! The credential is kept in one file, together with the platform and the cluster it is for, so that an agent that is
-//! pointed elsewhere does not show it there.
+//! The credential is kept together with the platform and the cluster it is for, so that an agent that is pointed
+//! elsewhere does not show it there: in a file, or in a Secret that all copies of the agent share ([`CredentialStore`]).
 
-use std::io;
-use std::path::{Path, PathBuf};
+mod file;
+mod secret;
 
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::config::Token;
-use crate::files;
 
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    connect: String,
-    cluster_id: String,
-    credential: String,
+pub use file::FileStore;
+pub use secret::SecretStore;
+
+/// What is kept. No `Debug`: it holds the credential.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    pub connect: String,
+    pub cluster_id: String,
+    pub credential: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    #[error("{place} cannot be read: {cause}")]
+    Read { place: String, cause: String },
+    #[error("{place} cannot be written: {cause}")]
+    Write { place: String, cause: String },
+    #[error("{place} was changed by somebody else at the same time")]
+    Conflict { place: String },
+}
+
+/// Where the credential outlives the process.
+pub trait CredentialStore: Send + Sync + 'static {
+    /// What is kept now. A damaged one is as good as none.
+    fn load(&self) -> BoxFuture<'_, Result<Option<Kept>, KeepError>>;
+    /// Takes the place of what was there at the last [`CredentialStore::load`] or save; safe when this returns well.
+    fn save(&self, kept: Kept) -> BoxFuture<'_, Result<(), KeepError>>;
 }
 
 /// Which of the two is shown.
@@ -27,7 +51,7 @@ pub enum Shown {
 }
 
 pub struct Credentials {
-    path: PathBuf,
+    store: Arc<dyn CredentialStore>,
     connect: String,
     cluster_id: String,
     activation: Option<Token>,
@@ -36,17 +60,16 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Reads the file of an earlier run. A damaged one, or one for another platform, is as good as none.
-    pub fn open(
-        folder: &Path,
+    /// Reads what an earlier run, or another copy, has kept. What is for another platform is as good as none.
+    pub async fn open(
+        store: Arc<dyn CredentialStore>,
         connect: &str,
         cluster_id: &str,
         activation: Option<Token>,
-    ) -> io::Result<Self> {
-        let path = folder.join("credential");
-        let kept: Option<Kept> =
-            files::read(&path)?.and_then(|content| serde_json::from_slice(&content).ok());
-        let credential = kept
+    ) -> Result<Self, KeepError> {
+        let credential = store
+            .load()
+            .await?
             .filter(|kept| kept.connect == connect && kept.cluster_id == cluster_id)
             .map(|kept| Token::new(kept.credential));
         let next = if credential.is_some() {
@@ -56,7 +79,7 @@ impl Credentials {
         };
         let credential = watch::Sender::new(credential);
         Ok(Self {
-            path,
+            store,
             connect: connect.into(),
             cluster_id: cluster_id.into(),
             activation,
@@ -84,19 +107,24 @@ impl Credentials {
         };
     }
 
-    /// The platform has handed out a credential. On disk when this returns well.
-    pub async fn swapped(&mut self, credential: Token) -> io::Result<()> {
+    /// The platform has handed out a credential. Kept when this returns well.
+    pub async fn swapped(&mut self, credential: Token) -> Result<(), KeepError> {
         let kept = Kept {
             connect: self.connect.clone(),
             cluster_id: self.cluster_id.clone(),
             credential: credential.reveal().to_owned(),
         };
+        let saved = match self.store.save(kept.clone()).await {
+            // Only who leads comes here, and what it was just given is the newest: it is written over what was found.
+            Err(KeepError::Conflict { .. }) => {
+                self.store.load().await?;
+                self.store.save(kept).await
+            }
+            saved => saved,
+        };
         self.next = Shown::Credential;
         self.credential.send_replace(Some(credential));
-        let (path, content) = (self.path.clone(), serde_json::to_vec(&kept)?);
-        tokio::task::spawn_blocking(move || files::replace(&path, &content))
-            .await
-            .map_err(io::Error::other)?
+        saved
     }
 
     /// The credential, for those who speak with the platform by other ways.
@@ -107,12 +135,17 @@ impl Credentials {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     const URL: &str = "wss://platform.example/agent/";
 
-    fn open(folder: &Path, url: &str, activation: Option<&str>) -> Credentials {
-        Credentials::open(folder, url, "c1", activation.map(Token::new)).unwrap()
+    async fn open(folder: &Path, url: &str, activation: Option<&str>) -> Credentials {
+        let store = Arc::new(FileStore::new(folder));
+        Credentials::open(store, url, "c1", activation.map(Token::new))
+            .await
+            .unwrap()
     }
 
     fn shown(credentials: &Credentials) -> Option<(Shown, String)> {
@@ -124,7 +157,7 @@ mod tests {
     #[tokio::test]
     async fn the_token_is_shown_once_and_its_credential_ever_after() {
         let folder = tempfile::tempdir().unwrap();
-        let mut credentials = open(folder.path(), URL, Some("token"));
+        let mut credentials = open(folder.path(), URL, Some("token")).await;
         assert_eq!(shown(&credentials), Some((Shown::Activation, "token".into())));
 
         credentials.swapped(Token::new("credential")).await.unwrap();
@@ -133,7 +166,7 @@ mod tests {
             shown(&credentials),
             Some((Shown::Credential, "credential".into()))
         );
-        let again = open(folder.path(), URL, Some("token"));
+        let again = open(folder.path(), URL, Some("token")).await;
         assert_eq!(
             shown(&again),
             Some((Shown::Credential, "credential".into())),
@@ -145,11 +178,12 @@ mod tests {
     async fn a_credential_is_not_shown_to_another_platform() {
         let folder = tempfile::tempdir().unwrap();
         open(folder.path(), URL, None)
+            .await
             .swapped(Token::new("credential"))
             .await
             .unwrap();
         assert_eq!(
-            shown(&open(folder.path(), "wss://elsewhere.example/agent/", None)),
+            shown(&open(folder.path(), "wss://elsewhere.example/agent/", None).await),
             None
         );
     }
@@ -158,10 +192,11 @@ mod tests {
     async fn a_refused_credential_gives_way_to_a_new_token_and_back() {
         let folder = tempfile::tempdir().unwrap();
         open(folder.path(), URL, None)
+            .await
             .swapped(Token::new("old"))
             .await
             .unwrap();
-        let mut credentials = open(folder.path(), URL, Some("new token"));
+        let mut credentials = open(folder.path(), URL, Some("new token")).await;
 
         credentials.refused(Shown::Credential);
         assert_eq!(shown(&credentials), Some((Shown::Activation, "new token".into())));
@@ -169,12 +204,12 @@ mod tests {
         assert_eq!(shown(&credentials), Some((Shown::Credential, "old".into())));
     }
 
-    #[test]
-    fn a_file_that_a_power_cut_damaged_is_as_good_as_none() {
+    #[tokio::test]
+    async fn a_file_that_a_power_cut_damaged_is_as_good_as_none() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("credential"), b"{").unwrap();
         assert_eq!(
-            shown(&open(folder.path(), URL, Some("t"))),
+            shown(&open(folder.path(), URL, Some("t")).await),
             Some((Shown::Activation, "t".into()))
         );
     }

@@ -33,17 +33,25 @@ pub enum DialError {
     Proxy(#[from] ProxyError),
     #[error("{host} did not answer within {} s", DEADLINE.as_secs())]
     Timeout { host: String },
-    #[error(
-        "the token was refused: it may be used, expired or of another platform; get a new activation command with \
-         `c7n cluster activation`"
-    )]
-    TokenRefused,
+    #[error("the platform refused the token: {words}")]
+    TokenRefused { words: String },
     #[error("the platform answered {status}{}", .words.as_ref().map(|words| format!(": {words}")).unwrap_or_default())]
     Refused {
         status: u16,
         words: Option<String>,
         retry_after: Option<Duration>,
     },
+}
+
+impl DialError {
+    /// `words`: the platform's own, if it had any.
+    pub(super) fn token_refused(words: Option<String>) -> Self {
+        let usual = "it may be used, expired or of another platform; get a new activation command with \
+                     `c7n cluster activation`";
+        Self::TokenRefused {
+            words: words.unwrap_or_else(|| usual.to_owned()),
+        }
+    }
 }
 
 /// Where to dial, checked once.
@@ -105,14 +113,37 @@ impl Door {
         }
     }
 
-    async fn dial_at_leisure(&self, token: &Token) -> Result<Socket, DialError> {
-        let bad = || DialError::BadUrl {
-            url: self.url.clone(),
+    /// Would the platform take in who shows this token? Opens nothing there.
+    pub async fn probe(&self, token: &Token) -> Result<(), DialError> {
+        let url = format!("{}/probe", self.url.trim_end_matches('/'));
+        let outcome = match tokio::time::timeout(DEADLINE, self.dial_to(&url, token)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                return Err(DialError::Timeout {
+                    host: self.host.clone(),
+                });
+            }
         };
-        let mut request = self.url.as_str().into_client_request().map_err(|_| bad())?;
+        match outcome {
+            // Nobody opens a socket there, but what answers is a platform.
+            Ok(_)
+            | Err(DialError::Refused {
+                status: 204 | 404, ..
+            }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn dial_at_leisure(&self, token: &Token) -> Result<Socket, DialError> {
+        self.dial_to(&self.url, token).await
+    }
+
+    async fn dial_to(&self, url: &str, token: &Token) -> Result<Socket, DialError> {
+        let bad = || DialError::BadUrl { url: url.to_owned() };
+        let mut request = url.into_client_request().map_err(|_| bad())?;
         // A token that cannot stand in a header cannot be one of the platform's.
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
-            .map_err(|_| DialError::TokenRefused)?;
+            .map_err(|_| DialError::token_refused(None))?;
         authorization.set_sensitive(true);
         request.headers_mut().insert(header::AUTHORIZATION, authorization);
         let subprotocol = HeaderValue::from_static(c7n_link::SUBPROTOCOL);
@@ -163,9 +194,6 @@ impl Door {
 }
 
 fn refusal(answer: &Response<Option<Vec<u8>>>) -> DialError {
-    if answer.status().as_u16() == 401 {
-        return DialError::TokenRefused;
-    }
     let retry_after = answer
         .headers()
         .get(header::RETRY_AFTER)
@@ -181,10 +209,13 @@ fn refusal(answer: &Response<Option<Vec<u8>>>) -> DialError {
                 .next()?
                 .chars()
                 .filter(|c| !c.is_control())
-                .take(200)
+                .take(400)
                 .collect();
             (!first.is_empty()).then_some(first)
         });
+    if answer.status().as_u16() == 401 {
+        return DialError::token_refused(words);
+    }
     DialError::Refused {
         status: answer.status().as_u16(),
         words,

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::dial::Socket;
 use super::outgoing::Outgoing;
+use crate::config::Token;
 
 /// What was handed to the socket must be gone after this time.
 const WRITE_DEADLINE: Duration = Duration::from_secs(20);
@@ -31,6 +32,14 @@ pub trait Inbox: Send + Sync + 'static {
     fn deliver(&self, items: Vec<Say>) -> impl Future<Output = Result<(), String>> + Send;
 }
 
+/// Who keeps what the platform hands out.
+pub trait Wallet: Send {
+    /// Called before anything else is made of the welcome.
+    fn welcomed(&mut self, welcome: &Welcome) -> impl Future<Output = ()> + Send;
+    /// A credential in place of the old one; kept when this returns well.
+    fn renewed(&mut self, credential: Token) -> impl Future<Output = Result<(), String>> + Send;
+}
+
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
@@ -41,12 +50,12 @@ pub struct Ending {
     pub open_for: Option<Duration>,
 }
 
-/// Drives the session until it ends. `welcomed` is called before anything else is made of the welcome.
+/// Drives the session until it ends.
 pub async fn drive<I: Inbox>(
     socket: Socket,
     outgoing: &Outgoing,
     inbox: &I,
-    welcomed: impl AsyncFnOnce(&Welcome),
+    wallet: impl Wallet,
     shutdown: &CancellationToken,
 ) -> Ending {
     let hello = inbox.hello().await;
@@ -57,7 +66,8 @@ pub async fn drive<I: Inbox>(
         opened: None,
         queue: VecDeque::new(),
         dirty_since: None,
-        welcomed: Some(welcomed),
+        wallet,
+        redial: Redial::No,
     };
     outgoing.with(|session| session.connected(0, Some(hello)));
     let ending = drive.run(socket, shutdown).await;
@@ -73,16 +83,30 @@ struct Drive<'a, I, W> {
     queue: VecDeque<Message>,
     /// Since when something waits to leave this machine.
     dirty_since: Option<Instant>,
-    welcomed: Option<W>,
+    wallet: W,
+    redial: Redial,
 }
 
-impl<I: Inbox, W: AsyncFnOnce(&Welcome)> Drive<'_, I, W> {
+/// A new credential counts when it was used, so the next session begins at once, when the old one has said all it had to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Redial {
+    No,
+    WhenAcknowledged,
+}
+
+impl<I: Inbox, W: Wallet> Drive<'_, I, W> {
     async fn run(&mut self, socket: Socket, shutdown: &CancellationToken) -> Ending {
         let (mut sink, mut stream) = socket.split();
         loop {
             if let Some(ending) = self.carry_out().await {
                 self.say_goodbye(&mut sink).await;
                 return ending;
+            }
+            if self.redial == Redial::WhenAcknowledged && self.dirty_since.is_none() {
+                self.redial = Redial::No;
+                self.outgoing
+                    .with(|session| session.refuse(ByeCode::GoingAway, "the credential was renewed", 0));
+                continue;
             }
             let clock = self.next_deadline();
             tokio::select! {
@@ -146,12 +170,10 @@ impl<I: Inbox, W: AsyncFnOnce(&Welcome)> Drive<'_, I, W> {
                 }
                 Output::Welcome(welcome) => {
                     self.opened = Some(Instant::now());
-                    if let Some(welcomed) = self.welcomed.take() {
-                        welcomed(&welcome).await;
-                    }
+                    self.wallet.welcomed(&welcome).await;
                     self.inbox.opened(&welcome).await;
                 }
-                Output::Deliver { epoch, seq, items } => match self.inbox.deliver(items).await {
+                Output::Deliver { epoch, seq, items } => match self.deliver(items).await {
                     Ok(()) => self.outgoing.with(|session| session.committed(epoch, seq)),
                     Err(reason) => {
                         let words = format!("the agent cannot store what it was told: {reason}");
@@ -172,6 +194,22 @@ impl<I: Inbox, W: AsyncFnOnce(&Welcome)> Drive<'_, I, W> {
             }
         }
         None
+    }
+
+    async fn deliver(&mut self, items: Vec<Say>) -> Result<(), String> {
+        let (credentials, items): (Vec<Say>, Vec<Say>) = items
+            .into_iter()
+            .partition(|say| matches!(say, Say::Credential(_)));
+        if !items.is_empty() {
+            self.inbox.deliver(items).await?;
+        }
+        for say in credentials {
+            if let Say::Credential(new) = say {
+                self.wallet.renewed(Token::new(new.credential)).await?;
+                self.redial = Redial::WhenAcknowledged;
+            }
+        }
+        Ok(())
     }
 
     fn receive(&mut self, bytes: &Bytes) {

@@ -13,20 +13,23 @@ mod proxy;
 use std::time::Duration;
 
 use c7n_link::Backoff;
-use c7n_link::messages::ByeCode;
+use c7n_link::messages::{ByeCode, Welcome};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Token;
+use crate::health::Readiness;
 
-pub use credential::{Credentials, Shown};
+pub use credential::{CredentialStore, Credentials, FileStore, KeepError, SecretStore, Shown};
 pub use dial::{DialError, Door};
-pub use drive::{Ending, Inbox};
+pub use drive::{Ending, Inbox, Wallet};
 pub use outgoing::Outgoing;
 
 /// Ten thousand agents that lost their platform come back spread over this time (full jitter).
 const USUAL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(20));
 /// What only a person can put right is tried again without hurry.
 const SLOW: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
+const NOTHING_TO_SHOW: &str = "there is neither a token nor a credential: set C7N_TOKEN or --token-file to the token of \
+                               `c7n cluster activation`";
 /// A session that lasted so long was a good one.
 const GOOD: Duration = Duration::from_secs(10);
 
@@ -43,12 +46,13 @@ pub async fn run<I: Inbox>(
     mut credentials: Credentials,
     outgoing: Outgoing,
     inbox: I,
+    readiness: Readiness,
     shutdown: CancellationToken,
 ) {
     let mut usual = Backoff::new(USUAL.0, USUAL.1);
     let mut slow = Backoff::new(SLOW.0, SLOW.1);
     while !shutdown.is_cancelled() {
-        let (next, lasted) = attempt(&door, &mut credentials, &outgoing, &inbox, &shutdown).await;
+        let (next, lasted) = attempt(&door, &mut credentials, &outgoing, &inbox, &readiness, &shutdown).await;
         if shutdown.is_cancelled() {
             return;
         }
@@ -73,13 +77,12 @@ async fn attempt<I: Inbox>(
     credentials: &mut Credentials,
     outgoing: &Outgoing,
     inbox: &I,
+    readiness: &Readiness,
     shutdown: &CancellationToken,
 ) -> (Next, Option<Duration>) {
     let Some((shown, token)) = credentials.show() else {
-        tracing::error!(
-            "there is neither a token nor a credential: set C7N_TOKEN or --token-file to the token of `c7n cluster \
-             activation`"
-        );
+        tracing::error!("{NOTHING_TO_SHOW}");
+        readiness.not_ready(NOTHING_TO_SHOW);
         return (Next::Slow { retry_after: None }, None);
     };
     let dialled = tokio::select! {
@@ -90,40 +93,73 @@ async fn attempt<I: Inbox>(
         Ok(socket) => socket,
         Err(error) => {
             let before = credentials.show().map(|(shown, _)| shown);
-            if matches!(error, DialError::TokenRefused) {
+            if matches!(error, DialError::TokenRefused { .. }) {
                 credentials.refused(shown);
             }
             let another = credentials.show().map(|(shown, _)| shown) != before;
+            match &error {
+                DialError::TokenRefused { .. } => readiness.not_ready(error.to_string()),
+                _ => readiness.trouble(error.to_string()),
+            }
             return (after_refusal(&error, another), None);
         }
     };
-    let welcomed = async |welcome: &c7n_link::messages::Welcome| {
+    let wallet = Pocket {
+        door,
+        credentials,
+        readiness,
+    };
+    let ending = drive::drive(socket, outgoing, inbox, wallet, shutdown).await;
+    tell(&ending);
+    if matches!(ending.code, ByeCode::Refused | ByeCode::Incompatible) {
+        readiness.not_ready(&ending.reason);
+    }
+    (after(&ending), ending.open_for)
+}
+
+/// What the platform hands out is kept here.
+struct Pocket<'a> {
+    door: &'a Door,
+    credentials: &'a mut Credentials,
+    readiness: &'a Readiness,
+}
+
+impl Wallet for Pocket<'_> {
+    async fn welcomed(&mut self, welcome: &Welcome) {
         tracing::info!(
-            url = door.url(),
+            url = self.door.url(),
             platform = welcome.server_version,
             "connected to the platform"
         );
-        if !welcome.credential.is_empty()
-            && let Err(cause) = credentials.swapped(Token::new(welcome.credential.as_str())).await
+        self.readiness.ready("the platform has taken this agent in");
+        let new = welcome.credential.as_str();
+        if !new.is_empty()
+            && let Err(cause) = self.credentials.swapped(Token::new(new)).await
         {
-            tracing::error!(%cause, "the credential cannot be written; after a restart the cluster must be activated anew");
+            tracing::error!(%cause, "the credential cannot be kept; after a restart the cluster must be activated anew");
         }
-    };
-    let ending = drive::drive(socket, outgoing, inbox, welcomed, shutdown).await;
-    tell(&ending);
-    (after(&ending), ending.open_for)
+    }
+
+    async fn renewed(&mut self, credential: Token) -> Result<(), String> {
+        self.credentials
+            .swapped(credential)
+            .await
+            .map_err(|error| error.to_string())?;
+        tracing::info!("the platform has handed out a new credential; it is shown from now on");
+        Ok(())
+    }
 }
 
 /// `another`: the refusal was of one of two tokens, and the other has not been tried.
 fn after_refusal(error: &DialError, another: bool) -> Next {
     match error {
-        DialError::TokenRefused if another => {
+        DialError::TokenRefused { .. } if another => {
             tracing::warn!(
                 "the platform refused the credential of this agent; its activation token is tried"
             );
             Next::Usual { retry_after: None }
         }
-        DialError::TokenRefused | DialError::BadUrl { .. } | DialError::CaFile { .. } => {
+        DialError::TokenRefused { .. } | DialError::BadUrl { .. } | DialError::CaFile { .. } => {
             tracing::error!("{error}");
             Next::Slow { retry_after: None }
         }

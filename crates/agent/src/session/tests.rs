@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use c7n_link::messages::{Bye, ByeCode, EnvironmentSpec, EnvironmentStatus, Hello, Say, Welcome};
+use c7n_link::messages::{
+    Bye, ByeCode, EnvironmentSpec, EnvironmentStatus, Hello, NewCredential, Say, Welcome,
+};
 use c7n_link::{Config, Output, Role, Session};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpListener;
@@ -192,8 +194,16 @@ impl Line {
     }
 }
 
+async fn open(folder: &std::path::Path, url: &str, token: Option<&str>) -> Credentials {
+    let store = Arc::new(FileStore::new(folder));
+    Credentials::open(store, url, "c1", token.map(Token::new))
+        .await
+        .unwrap()
+}
+
 struct Agent {
     outgoing: Outgoing,
+    readiness: Readiness,
     heard: mpsc::Receiver<Heard>,
     broken: Arc<Mutex<bool>>,
     shutdown: CancellationToken,
@@ -202,14 +212,14 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(url: &str, token: Option<&str>) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), url, token)
+    async fn start(url: &str, token: Option<&str>) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), url, token).await
     }
 
-    fn start_in(folder: tempfile::TempDir, url: &str, token: Option<&str>) -> Self {
+    async fn start_in(folder: tempfile::TempDir, url: &str, token: Option<&str>) -> Self {
         let config = Config::default();
         let door = Door::new(url, None, config.max_frame).unwrap();
-        let credentials = Credentials::open(folder.path(), url, "c1", token.map(Token::new)).unwrap();
+        let credentials = open(folder.path(), url, token).await;
         let outgoing = Outgoing::new(config);
         let (heard, hears) = mpsc::channel(64);
         let broken = Arc::new(Mutex::new(false));
@@ -217,16 +227,36 @@ impl Agent {
             heard,
             broken: broken.clone(),
         };
+        let readiness = Readiness::not_yet("not yet");
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(run(door, credentials, outgoing.clone(), ear, shutdown.clone()));
+        let task = tokio::spawn(run(
+            door,
+            credentials,
+            outgoing.clone(),
+            ear,
+            readiness.clone(),
+            shutdown.clone(),
+        ));
         Self {
             outgoing,
+            readiness,
             heard: hears,
             broken,
             shutdown,
             task,
             folder,
         }
+    }
+
+    /// Waits until the words of its readiness are so.
+    async fn readiness_becomes(&self, fits: impl Fn(&Result<String, String>) -> bool) {
+        let fitting = async {
+            while !fits(&self.readiness.get()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = timeout(PATIENCE, fitting).await;
+        waited.unwrap_or_else(|_| panic!("it is {:?}", self.readiness.get()));
     }
 
     async fn hears(&mut self) -> Heard {
@@ -274,7 +304,7 @@ fn swap(credential: &str) -> Welcome {
 #[tokio::test]
 async fn both_sides_hear_each_other() {
     let mut platform = Platform::new().await;
-    let mut agent = Agent::start(&platform.url(), Some("token"));
+    let mut agent = Agent::start(&platform.url(), Some("token")).await;
     agent.outgoing.post(status("before the connection"));
 
     let mut line = platform.accept(Welcome::default()).await;
@@ -288,14 +318,14 @@ async fn both_sides_hear_each_other() {
 #[tokio::test]
 async fn the_token_is_swapped_and_the_credential_outlives_a_restart() {
     let mut platform = Platform::new().await;
-    let mut agent = Agent::start(&platform.url(), Some("activation"));
+    let mut agent = Agent::start(&platform.url(), Some("activation")).await;
     let line = platform.accept(swap("credential")).await;
     assert_eq!(line.authorization, "Bearer activation");
     line.say(Vec::new());
     assert_eq!(agent.hears().await, Heard::Opened);
 
     let folder = agent.stop().await;
-    let _agent = Agent::start_in(folder, &platform.url(), Some("activation"));
+    let _agent = Agent::start_in(folder, &platform.url(), Some("activation")).await;
 
     assert_eq!(
         platform.accept(Welcome::default()).await.authorization,
@@ -306,7 +336,7 @@ async fn the_token_is_swapped_and_the_credential_outlives_a_restart() {
 #[tokio::test]
 async fn after_a_cut_the_agent_comes_back_and_says_again_what_was_not_acknowledged() {
     let mut platform = Platform::new().await;
-    let agent = Agent::start(&platform.url(), Some("token"));
+    let agent = Agent::start(&platform.url(), Some("token")).await;
     agent.outgoing.post(status("one"));
     let mut line = platform.accept(swap("credential")).await;
     assert_eq!(line.hear(false).await, [status("one")]);
@@ -333,7 +363,7 @@ async fn after_a_cut_the_agent_comes_back_and_says_again_what_was_not_acknowledg
 #[tokio::test]
 async fn what_the_agent_cannot_store_is_not_acknowledged_and_comes_again() {
     let mut platform = Platform::new().await;
-    let mut agent = Agent::start(&platform.url(), Some("token"));
+    let mut agent = Agent::start(&platform.url(), Some("token")).await;
     *agent.broken.lock().unwrap() = true;
     let first = platform.accept(Welcome::default()).await.say(vec![spec(1)]);
     assert_eq!(agent.hears().await, Heard::Opened);
@@ -352,7 +382,7 @@ async fn what_the_agent_cannot_store_is_not_acknowledged_and_comes_again() {
 async fn a_refused_token_is_tried_again_slowly_and_a_busy_platform_when_it_says() {
     for (status, retry_after, at_least) in [(401, None, 5), (503, Some("7"), 7), (403, None, 5)] {
         let mut platform = Platform::new().await;
-        let _agent = Agent::start(&platform.url(), Some("token"));
+        let _agent = Agent::start(&platform.url(), Some("token")).await;
 
         platform.refuse(status, retry_after).await;
         let refused = tokio::time::Instant::now();
@@ -370,9 +400,9 @@ async fn a_refused_token_is_tried_again_slowly_and_a_busy_platform_when_it_says(
 async fn a_refused_credential_gives_way_to_the_activation_token() {
     let folder = tempfile::tempdir().unwrap();
     let mut platform = Platform::new().await;
-    let mut kept = Credentials::open(folder.path(), &platform.url(), "c1", None).unwrap();
+    let mut kept = open(folder.path(), &platform.url(), None).await;
     kept.swapped(Token::new("revoked")).await.unwrap();
-    let _agent = Agent::start_in(folder, &platform.url(), Some("activation"));
+    let _agent = Agent::start_in(folder, &platform.url(), Some("activation")).await;
 
     platform.refuse(401, None).await;
 
@@ -383,9 +413,74 @@ async fn a_refused_credential_gives_way_to_the_activation_token() {
 }
 
 #[tokio::test]
+async fn a_new_credential_is_kept_and_shown_at_once() {
+    let mut platform = Platform::new().await;
+    let mut agent = Agent::start(&platform.url(), Some("activation")).await;
+    let line = platform.accept(swap("first")).await;
+    let ended = line.say(vec![Say::Credential(NewCredential {
+        credential: "second".into(),
+    })]);
+    assert_eq!(agent.hears().await, Heard::Opened);
+    timeout(PATIENCE, ended)
+        .await
+        .expect("the agent ends the session that began with the old one")
+        .unwrap();
+
+    let line = platform.accept(Welcome::default()).await;
+    assert_eq!(line.authorization, "Bearer second");
+    line.say(Vec::new());
+    assert_eq!(agent.hears().await, Heard::Opened, "nobody else hears of it");
+
+    let folder = agent.stop().await;
+    let _agent = Agent::start_in(folder, &platform.url(), None).await;
+    assert_eq!(
+        platform.accept(Welcome::default()).await.authorization,
+        "Bearer second"
+    );
+}
+
+#[tokio::test]
+async fn readiness_tells_why_the_platform_does_not_take_it_in() {
+    let mut platform = Platform::new().await;
+    let agent = Agent::start(&platform.url(), Some("token")).await;
+    assert_eq!(agent.readiness.get(), Err("not yet".into()));
+
+    platform.refuse(503, None).await;
+    agent
+        .readiness_becomes(|now| now.as_ref().is_err_and(|words| words.contains("503")))
+        .await;
+    let session = platform.accept(Welcome::default()).await.say(Vec::new());
+    agent.readiness_becomes(Result::is_ok).await;
+    session.abort();
+    platform.refuse(503, None).await;
+    assert!(
+        agent.readiness.get().is_ok(),
+        "it was taken in and goes on with what it knows"
+    );
+    platform.refuse(401, None).await;
+    agent
+        .readiness_becomes(|now| now.as_ref().is_err_and(|words| words.contains("the token: no")))
+        .await;
+}
+
+#[tokio::test]
+async fn a_probe_asks_and_opens_nothing() {
+    let mut platform = Platform::new().await;
+    let door = Door::new(&platform.url(), None, 1 << 20).unwrap();
+    for (status, fits) in [(404, true), (401, false), (503, false)] {
+        let probed = tokio::spawn({
+            let door = door.clone();
+            async move { door.probe(&Token::new("token")).await }
+        });
+        platform.refuse(status, None).await;
+        assert_eq!(probed.await.unwrap().is_ok(), fits, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_stop_says_goodbye() {
     let mut platform = Platform::new().await;
-    let mut agent = Agent::start(&platform.url(), Some("token"));
+    let mut agent = Agent::start(&platform.url(), Some("token")).await;
     let line = platform.accept(Welcome::default()).await.say(Vec::new());
     assert_eq!(agent.hears().await, Heard::Opened);
 
@@ -426,7 +521,7 @@ fn who_was_pushed_out_does_not_push_back_at_once() {
 #[test]
 fn the_words_for_a_refused_token_tell_what_to_do() {
     assert!(
-        DialError::TokenRefused
+        DialError::token_refused(None)
             .to_string()
             .contains("`c7n cluster activation`")
     );

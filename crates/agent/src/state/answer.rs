@@ -94,6 +94,11 @@ impl Shared {
 
     fn tell_digests(&self, table: &mut Table) {
         table.digests_due = false;
+        if !table.causes_told {
+            table.causes_told = true;
+            self.outgoing
+                .post_all(table.index.causes().map(Say::State).collect::<Vec<_>>());
+        }
         self.post(Say::Digests(table.index.digests()));
     }
 }

@@ -1,4 +1,4 @@
-//! Events come without end: of each object only the newest few are kept. Pure.
+//! Events come without end: of each object only the newest few are kept, and they say why it is not well. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,6 +39,20 @@ impl Events {
             self.subject_of.remove(&(namespace.clone(), evicted.clone()));
         }
         evicted
+    }
+
+    /// Names of the events that are kept of an object, the newest first.
+    pub fn of(&self, namespace: &Arc<str>, subject: &str) -> impl Iterator<Item = &str> {
+        self.by_subject
+            .get(&(namespace.clone(), subject.into()))
+            .into_iter()
+            .flat_map(|kept| kept.iter().rev().map(|(_, name)| &**name))
+    }
+
+    /// The object that an event speaks of.
+    pub fn subject(&self, namespace: &str, name: &str) -> Option<&str> {
+        let place = (Arc::from(namespace), name.into());
+        self.subject_of.get(&place).map(|subject| &**subject)
     }
 
     pub fn remove(&mut self, namespace: &str, name: &str) {

@@ -10,14 +10,17 @@ use std::sync::Arc;
 
 use c7n_link::digest::{DigestTable, KindKey};
 use c7n_link::messages::{ObjectKey, ObjectState, Say};
+use c7n_manifests::Trouble;
 use prost::Message;
 use tokio::sync::Notify;
 
+use self::cause::{Tails, Wish};
 use super::events::Events;
 use super::observe::{Applied, Fields, Home, Homes, Observed, Version, applyset_of, is_event, is_ours};
 use crate::cluster::{KindInfo, KindName};
 
 mod ask;
+pub(super) mod cause;
 mod own;
 
 /// What follows from a change of the table.
@@ -26,12 +29,15 @@ pub struct Effects {
     pub says: Vec<Say>,
     /// Environments in which a managed object is not what it was made.
     pub drifted: BTreeSet<Arc<str>>,
+    /// Logs that would say why a container crashed.
+    pub wishes: Vec<Wish>,
 }
 
 impl Effects {
     fn and(&mut self, more: Effects) {
         self.says.extend(more.says);
         self.drifted.extend(more.drifted);
+        self.wishes.extend(more.wishes);
     }
 }
 
@@ -55,6 +61,7 @@ pub struct Index {
     homes: Arc<Homes>,
     kinds: BTreeMap<KindName, Kind>,
     digests: DigestTable,
+    tails: Tails,
 }
 
 pub(super) struct Kind {
@@ -87,6 +94,8 @@ pub(super) struct Entry {
     /// An [`ObjectState`], encoded: the smallest form.
     state: Box<[u8]>,
     pub applied: Option<Box<Applied>>,
+    /// Of an object that is not well.
+    trouble: Option<Box<Trouble>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -279,7 +288,7 @@ impl Index {
         }
     }
 
-    fn take_in(&mut self, name: &KindName, seen: Observed, how: How) -> Effects {
+    fn take_in(&mut self, name: &KindName, mut seen: Observed, how: How) -> Effects {
         let mut effects = Effects::default();
         // Looked at while its environment was being removed.
         if self.homes.by_id.get(&seen.home.environment) != Some(&seen.home) {
@@ -299,7 +308,7 @@ impl Index {
             .objects
             .get_mut(&seen.namespace)
             .and_then(|objects| objects.get_mut(&seen.name));
-        let mut applied = seen.applied;
+        let mut applied = seen.applied.take();
         let mut leaving = false;
         if let Some(entry) = known {
             entry.generation = generation;
@@ -333,15 +342,18 @@ impl Index {
             applied.fields = Fields::Checked { digest };
         }
 
+        self.explain(name, &mut seen, &mut effects);
         let Some(kind) = self.kinds.get_mut(name) else {
             return effects;
         };
         let mut evicted = None;
+        let mut subject = None;
         if let (Some(events), Some(event)) = (&mut kind.events, seen.event) {
             evicted = events.insert(&seen.namespace, &event.subject, event.time_ms, &seen.name);
             if evicted.as_ref() == Some(&seen.name) {
                 return effects;
             }
+            subject = Some(event.subject);
         }
         let entry = Entry {
             home: seen.home.clone(),
@@ -353,6 +365,7 @@ impl Index {
             digest: seen.digest,
             state: seen.state.encode_to_vec().into(),
             applied,
+            trouble: seen.trouble,
         };
         let set = key_of(name, &entry.home);
         let news = kind.covered.contains(&entry.home.environment);
@@ -372,6 +385,9 @@ impl Index {
         if let Some(evicted) = evicted {
             effects.and(self.remove(name, &namespace, &evicted));
         }
+        if let Some(subject) = subject {
+            effects.and(self.explain_anew(&namespace, &subject));
+        }
         effects
     }
 
@@ -389,9 +405,12 @@ impl Index {
         if objects.is_empty() {
             kind.objects.remove(namespace);
         }
+        let mut subject = None;
         if let Some(events) = &mut kind.events {
+            subject = events.subject(namespace, object).map(Box::<str>::from);
             events.remove(namespace, object);
         }
+        self.tails.forget(&entry.uid);
         self.digests
             .remove(&key_of(name, &entry.home), namespace, object, &entry.digest);
         if kind.covered.contains(&entry.home.environment) {
@@ -411,6 +430,9 @@ impl Index {
             .is_some_and(|applied| is_ours(applied, &entry.home));
         if ours && !entry.leaving {
             effects.drifted.insert(entry.home.environment.clone());
+        }
+        if let Some(subject) = subject {
+            effects.and(self.explain_anew(&Arc::from(namespace), &subject));
         }
         effects
     }

@@ -10,8 +10,10 @@
 //! - `watch`, `page`, `verify`: one kind, from the API server into the table
 //! - `keep`: a watch for each kind
 //! - `answer`: what the platform asks for
+//! - `crash_logs`: the last words of containers that crashed
 
 mod answer;
+mod crash_logs;
 mod events;
 mod index;
 mod keep;
@@ -30,7 +32,7 @@ use std::time::Duration;
 use c7n_link::messages::{DetailRequest, ObjectKey, Say};
 use kube::Client;
 use serde_json::Value;
-use tokio::sync::{Notify, watch as channel};
+use tokio::sync::{Notify, mpsc, watch as channel};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -39,6 +41,7 @@ use crate::cluster::{Discovery, KindInfo, KindName};
 use crate::environments::EnvironmentId;
 use crate::releases::Eyes;
 use crate::session::Outgoing;
+use index::cause::Wish;
 use index::{Effects, Index};
 
 pub use look::{Known, Sighting, sighting};
@@ -61,6 +64,7 @@ struct Shared {
     coverage: channel::Sender<u64>,
     /// Objects about which a watch was wrong.
     healed: AtomicU64,
+    crash_logs: mpsc::Sender<Wish>,
     /// Looks at what Helm made, as it passes.
     eyes: Arc<Eyes>,
 }
@@ -75,6 +79,8 @@ struct Table {
     digests_due: bool,
     /// Sets that the platform has asked about and that are not known yet.
     details_due: Vec<DetailRequest>,
+    /// What an earlier agent knew of causes the platform may still show: they are told once, as digests do not cover them.
+    causes_told: bool,
 }
 
 impl StateIndex {
@@ -86,6 +92,7 @@ impl StateIndex {
         tracker: &TaskTracker,
         shutdown: CancellationToken,
     ) -> Self {
+        let (crash_logs, wishes) = mpsc::channel(crash_logs::WAITING);
         let shared = Arc::new(Shared {
             client,
             discovery,
@@ -94,8 +101,10 @@ impl StateIndex {
             wanted: Notify::new(),
             coverage: channel::Sender::new(0),
             healed: AtomicU64::new(0),
+            crash_logs,
             eyes: Arc::default(),
         });
+        tracker.spawn(crash_logs::read(shared.clone(), wishes, shutdown.clone()));
         tracker.spawn(keep::keep(shared.clone(), shutdown));
         Self { shared }
     }
@@ -224,7 +233,13 @@ impl Shared {
     /// Changes the table and carries out what follows.
     fn take(&self, work: impl FnOnce(&mut Index) -> Effects) {
         self.with_table(|table| {
-            let effects = work(&mut table.index);
+            let mut effects = work(&mut table.index);
+            for wish in std::mem::take(&mut effects.wishes) {
+                // Whoever waits too long is asked for again when the pod is next seen.
+                if let Err(refused) = self.crash_logs.try_send(wish) {
+                    table.index.unwish(&refused.into_inner());
+                }
+            }
             self.carry_out(table, effects);
         });
     }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use c7n_link::messages::{Health as WireHealth, ObjectKey, ObjectState, Owner};
 use c7n_manifests::{
-    APPLYSET_PARENT, HealthStatus, ManifestDigest, applyset_id, labels, owned_fields, owned_fields_digest,
+    APPLYSET_PARENT, HealthStatus, ManifestDigest, Trouble, applyset_id, labels, owned_fields,
+    owned_fields_digest,
 };
 use k8s_openapi::jiff::Timestamp;
 use prost::Message;
@@ -121,6 +122,8 @@ pub struct Observed {
     pub state: ObjectState,
     /// For an Event: the object it speaks of, and when.
     pub event: Option<EventOf>,
+    /// Why it is not well, as far as it says so itself.
+    pub trouble: Option<Box<Trouble>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,13 +179,16 @@ pub fn observe(homes: &Homes, info: &KindInfo, object: &mut Value) -> Option<Obs
             String::new()
         },
         created_ms: time_ms(word(metadata, "creationTimestamp")),
+        release: word(&metadata["labels"], labels::RELEASE).to_owned(),
         ..ObjectState::default()
     };
     let event = is_event(info).then(|| event_of(object));
+    let mut trouble = None;
     if event.is_some() {
         state.summary = event_summary(object);
     } else {
         let health = c7n_manifests::health(object);
+        trouble = c7n_manifests::trouble(object, &health).map(Box::new);
         state.health = wire_health(health.status).into();
         state.message = health.message;
         state.summary = c7n_manifests::summary(object);
@@ -200,10 +206,11 @@ pub fn observe(homes: &Homes, info: &KindInfo, object: &mut Value) -> Option<Obs
         digest,
         event,
         state,
+        trouble,
     })
 }
 
-/// Over everything that is told, the version included: two looks at a Secret differ in nothing else.
+/// Over everything that the object itself tells, the version included: two looks at a Secret differ in nothing else.
 fn digest(state: &ObjectState) -> [u8; 16] {
     let mut half = [0; 16];
     half.copy_from_slice(&Sha256::digest(state.encode_to_vec())[..16]);
@@ -289,11 +296,20 @@ fn event_summary(event: &Value) -> BTreeMap<String, String> {
         ("objectKind", word(subject, "kind").to_owned()),
         ("objectName", word(subject, "name").to_owned()),
         ("objectUid", word(subject, "uid").to_owned()),
+        ("container", container_of(word(subject, "fieldPath")).to_owned()),
     ]
     .into_iter()
     .filter(|(_, text)| !text.is_empty())
     .map(|(key, text)| (key.to_owned(), text))
     .collect()
+}
+
+/// `spec.containers{web}`, `spec.initContainers{setup}`
+fn container_of(field_path: &str) -> &str {
+    let inside = field_path
+        .split_once('{')
+        .and_then(|(_, rest)| rest.strip_suffix('}'));
+    inside.unwrap_or_default()
 }
 
 fn word<'a>(value: &'a Value, key: &str) -> &'a str {

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use c7n_agent::cluster::ClusterAccess;
 use c7n_agent::config::Config;
+use c7n_agent::lease::Fence;
 use c7n_testbed::cluster::{ClusterHandle, ClusterOptions, LocalCluster, RealNode};
 use clap::Parser;
 use serde_json::Value;
@@ -26,7 +27,7 @@ impl Cluster {
             "--kubeconfig",
             kubeconfig,
         ])?;
-        let access = ClusterAccess::connect(&config).await?;
+        let access = ClusterAccess::connect(&config, &Fence::open()).await?;
         Ok(Self { local, access })
     }
 

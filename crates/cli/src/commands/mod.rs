@@ -1,9 +1,12 @@
 //! One file per command. A command reads its arguments, calls the API and prints.
 
+mod app;
 mod cluster;
 mod completions;
+mod deploy;
 mod env;
 mod forgotten;
+mod instance;
 mod key;
 mod login;
 mod project;
@@ -29,7 +32,9 @@ use crate::output::Format;
   c7n cluster create -p shop east
   c7n cluster activation -p shop east      prints the command that joins the cluster
   c7n env create -p shop staging --cluster east
-  c7n env watch -p shop staging            the three commits and the objects, live"
+  c7n env watch -p shop staging            the three commits and the objects, live
+  c7n app publish -p shop web-1.2.0.tgz
+  c7n deploy -p shop web 1.2.0 --env staging"
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -92,6 +97,24 @@ enum Command {
     /// Environments: one namespace of one cluster, and one Git repository
     #[command(subcommand)]
     Env(env::Env),
+    /// Applications: named series of Helm charts that can be deployed
+    #[command(subcommand)]
+    App(app::App),
+    /// Deploy an application to an environment, as a commit
+    Deploy(deploy::Deploy),
+    /// Move an instance to another version, carrying its values along
+    Upgrade(deploy::Upgrade),
+    /// Bring an instance back to what it was at an earlier commit
+    Rollback(deploy::Rollback),
+    /// Stop an instance: scaled to nothing, its size remembered
+    Stop(deploy::Stop),
+    /// Start an instance that was stopped
+    Start(deploy::Start),
+    /// Delete an instance from an environment
+    Delete(deploy::Delete),
+    /// Instances: the Helm releases of an environment, and why one is not well
+    #[command(subcommand)]
+    Instance(instance::InstanceCommand),
     /// Your SSH keys, for pushing to the Git host
     #[command(subcommand)]
     Key(key::Key),
@@ -108,6 +131,14 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Project(command) => project::run(global, command).await?,
         Command::Cluster(command) => cluster::run(global, command).await?,
         Command::Env(command) => return env::run(global, command).await,
+        Command::App(command) => app::run(global, command).await?,
+        Command::Deploy(command) => return deploy::deploy(global, command).await,
+        Command::Upgrade(command) => return deploy::upgrade(global, command).await,
+        Command::Rollback(command) => return deploy::rollback(global, command).await,
+        Command::Stop(command) => return deploy::stop(global, command).await,
+        Command::Start(command) => return deploy::start(global, command).await,
+        Command::Delete(command) => return deploy::delete(global, command).await,
+        Command::Instance(command) => instance::run(global, command).await?,
         Command::Key(command) => key::run(global, command).await?,
         Command::Completions(command) => completions::run(&command),
         Command::Version => version::run(global).await?,
@@ -151,5 +182,13 @@ mod tests {
             .find_subcommand_mut("env")
             .expect("there is an env command");
         insta::assert_snapshot!("help_env", env.render_help().to_string());
+        for name in ["app", "deploy", "upgrade", "rollback", "stop", "delete"] {
+            let found = command.find_subcommand_mut(name).expect("it was declared above");
+            insta::assert_snapshot!(format!("help_{name}"), found.render_long_help().to_string());
+        }
+        let instance = command
+            .find_subcommand_mut("instance")
+            .expect("there is an instance command");
+        insta::assert_snapshot!("help_instance", instance.render_help().to_string());
     }
 }

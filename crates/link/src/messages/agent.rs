@@ -36,11 +36,19 @@ pub struct ObjectState {
     pub file: String,
     #[prost(string, tag = "13")]
     pub commit: String,
-    /// 16 bytes over everything that is reported.
+    /// 16 bytes over everything that is reported, except `cause`.
     #[prost(bytes = "bytes", tag = "14")]
     pub digest: Bytes,
     #[prost(int64, tag = "15")]
     pub created_ms: i64,
+    /// The Helm release that made it, as its own label says.
+    #[prost(string, tag = "16")]
+    pub release: String,
+    /// Why it is not well, where that is more than `message`, which its own status says: one sentence, and below it, line by
+    /// line, the last words of a container that crashed. It follows from what is known of other objects too, so that it is no
+    /// part of the digest: a look at an object and what is told of it stay one and the same.
+    #[prost(string, tag = "17")]
+    pub cause: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enumeration)]
@@ -138,6 +146,22 @@ pub struct ObjectResult {
     /// Machine-readable reason of a failure, for instance `unknown-kind` or `conflict`.
     #[prost(string, tag = "6")]
     pub code: String,
+    /// Of an object that was repaired: what somebody else had changed.
+    #[prost(message, repeated, tag = "7")]
+    pub drifted: Vec<DriftedField>,
+}
+
+/// A field that the file sets and somebody else had changed. Never its value.
+#[derive(Clone, PartialEq, Eq, Hash, Message)]
+pub struct DriftedField {
+    #[prost(string, tag = "1")]
+    pub field: String,
+    /// Empty when it was taken out: nobody is remembered for that.
+    #[prost(string, tag = "2")]
+    pub manager: String,
+    /// When the manager last wrote the object; 0 where that is not known.
+    #[prost(int64, tag = "3")]
+    pub time_ms: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enumeration)]

@@ -80,6 +80,7 @@ pub struct Hello {
 
 /// First frame of the platform.
 #[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
 pub struct Welcome {
     #[prost(uint32, tag = "1")]
     pub protocol: u32,
@@ -95,6 +96,19 @@ pub struct Welcome {
     /// Ids of all environments of this cluster. Their specifications follow as items; what is not named here is gone.
     #[prost(string, repeated, tag = "6")]
     pub environments: Vec<String>,
+}
+
+/// Without the credential: what is printed ends up in a log.
+impl std::fmt::Debug for Welcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Welcome")
+            .field("protocol", &self.protocol)
+            .field("features", &self.features)
+            .field("server_version", &self.server_version)
+            .field("heartbeat_ms", &self.heartbeat_ms)
+            .field("environments", &self.environments)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a side closes.

@@ -29,7 +29,7 @@ pub struct ObjectKey {
 /// One thing that is said. An item of an unknown sort decodes as `None`: it is acknowledged and passed over.
 #[derive(Clone, PartialEq, Message)]
 pub struct Item {
-    #[prost(oneof = "Say", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20, 22, 23, 24, 25")]
+    #[prost(oneof = "Say", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20, 22, 23, 24, 25, 30")]
     pub say: Option<Say>,
 }
 
@@ -64,6 +64,8 @@ pub enum Say {
     DetailRequest(DetailRequest),
     #[prost(message, tag = "25")]
     ObjectRequest(ObjectRequest),
+    #[prost(message, tag = "30")]
+    Credential(NewCredential),
 }
 
 /// What an item is about. Of two items with the same key only the newer one matters.
@@ -101,6 +103,7 @@ pub enum Topic {
         group: String,
         kind: String,
     },
+    Credential,
 }
 
 impl Say {
@@ -137,6 +140,7 @@ impl Say {
                 group: request.group.clone(),
                 kind: request.kind.clone(),
             },
+            Self::Credential(_) => Topic::Credential,
         }
     }
 }

@@ -64,7 +64,7 @@ pub struct Command {
     /// Commands are idempotent by this: a restart is stamped with it, whenever it is carried out.
     #[prost(int64, tag = "4")]
     pub created_ms: i64,
-    #[prost(oneof = "Action", tags = "10, 11, 12, 13, 14, 15, 16, 17")]
+    #[prost(oneof = "Action", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18")]
     pub action: Option<Action>,
 }
 
@@ -86,6 +86,18 @@ pub enum Action {
     RetryRelease(ObjectKey),
     #[prost(message, tag = "17")]
     TestRelease(ObjectKey),
+    /// Of the cluster as a whole: the command names no environment.
+    #[prost(message, tag = "18")]
+    UpgradeAgent(UpgradeAgent),
+}
+
+/// The agent puts this image in its own place, and takes the old one back if the new one is not ready in time.
+#[derive(Clone, PartialEq, Message)]
+pub struct UpgradeAgent {
+    #[prost(string, tag = "1")]
+    pub image: String,
+    #[prost(uint64, tag = "2")]
+    pub patience_ms: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -103,6 +115,20 @@ pub struct Scale {
 pub struct CancelCommand {
     #[prost(string, tag = "1")]
     pub command_id: String,
+}
+
+/// A credential in place of the one that the agent came with. The old one works until the new one was used.
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+pub struct NewCredential {
+    #[prost(string, tag = "1")]
+    pub credential: String,
+}
+
+impl std::fmt::Debug for NewCredential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NewCredential(hidden)")
+    }
 }
 
 /// Send a [`super::KindDetail`] for each of these.

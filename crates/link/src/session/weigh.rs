@@ -11,11 +11,12 @@ use super::ProtocolError;
 use crate::messages::Item;
 
 /// At least what an element of any list inside an item takes; held to by a test.
-pub(super) const ELEMENT: usize = 192;
+pub(super) const ELEMENT: usize = 224;
 /// Sorts of items that are decoded at all; what else comes is passed over and takes nothing.
-const KNOWN: [RangeInclusive<u32>; 3] = [1..=8, 20..=20, 22..=25];
-/// Lists that lie one level deeper: field of the item, field of what it holds. `HeldPrune` of a `DeliveryReport`.
-const DEEPER: [(u32, u32); 1] = [(3, 9)];
+const KNOWN: [RangeInclusive<u32>; 4] = [1..=8, 20..=20, 22..=25, 30..=30];
+/// Lists that lie one level deeper: field of the item, field of what it holds, field of the list in that. Of a
+/// `DeliveryReport` the objects of `HeldPrune`, and the drifted fields of an `ObjectResult`.
+const DEEPER: [(u32, u32, u32); 2] = [(3, 9, 3), (3, 7, 7)];
 
 /// What the decoded [`crate::messages::Body`] takes, within the factor of two by which a list may grow ahead.
 pub(super) fn decoded_size(body: &[u8]) -> Result<usize, ProtocolError> {
@@ -39,9 +40,11 @@ fn said_size(what: u32, said: &[u8]) -> Result<usize, ProtocolError> {
     let mut size = 0;
     for_each_field(said, |field, value| {
         size += ELEMENT;
-        if DEEPER.contains(&(what, field)) {
-            for_each_field(value, |_, _| {
-                size += ELEMENT;
+        if let Some((.., list)) = DEEPER.iter().find(|deeper| (deeper.0, deeper.1) == (what, field)) {
+            for_each_field(value, |inside, _| {
+                if inside == *list {
+                    size += ELEMENT;
+                }
                 Ok(())
             })?;
         }
@@ -88,8 +91,8 @@ mod tests {
 
     use super::*;
     use crate::messages::{
-        Body, DeliveryReport, FileError, HeldPrune, Kind, KindDigest, Node, ObjectDigest, ObjectKey,
-        ObjectResult, Owner, Say,
+        Body, DeliveryReport, DriftedField, FileError, HeldPrune, Kind, KindDigest, Node, ObjectDigest,
+        ObjectKey, ObjectResult, Owner, Say,
     };
 
     /// Whatever decodes as a known item is reckoned with, so a new sort cannot be forgotten in `KNOWN`.
@@ -109,6 +112,7 @@ mod tests {
     fn an_element_takes_no_more_than_is_reckoned() {
         for size in [
             size_of::<ObjectResult>(),
+            size_of::<DriftedField>(),
             size_of::<FileError>(),
             size_of::<KindDigest>(),
             size_of::<ObjectDigest>(),
@@ -128,14 +132,21 @@ mod tests {
                 objects: vec![String::new(); 1000],
                 ..HeldPrune::default()
             }),
-            objects: vec![ObjectResult::default(); 500],
+            objects: vec![
+                ObjectResult {
+                    code: "repaired".into(),
+                    drifted: vec![DriftedField::default(); 2],
+                    ..ObjectResult::default()
+                };
+                500
+            ],
             ..DeliveryReport::default()
         });
         let body = Body {
             items: vec![said.into(); 3],
         }
         .encode_to_vec();
-        let elements = 3 * (1000 + 500 + 1);
+        let elements = 3 * (1000 + 500 + 500 * 2 + 1);
         assert_eq!(
             decoded_size(&body),
             Ok(body.len() + elements * ELEMENT + 3 * size_of::<Item>())

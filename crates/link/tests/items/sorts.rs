@@ -81,16 +81,28 @@ pub fn one_of_each() -> Vec<Say> {
             objects: vec![ObjectKey::default()],
             ..ObjectRequest::default()
         }),
+        Say::Credential(NewCredential {
+            credential: "c".into(),
+        }),
     ]
 }
 
 fn state() -> impl Strategy<Value = Say> {
     let owner = (word(), word(), word()).prop_map(|(uid, kind, name)| Owner { uid, kind, name });
     let summary = btree_map(word(), word(), 0..4);
-    let told = (word(), any::<i32>(), word(), summary, vec(owner, 0..3), bytes());
+    let told = (
+        word(),
+        any::<i32>(),
+        word(),
+        summary,
+        vec(owner, 0..3),
+        bytes(),
+        word(),
+        word(),
+    );
     (word(), key(), any::<bool>(), any::<bool>(), any::<i64>(), told).prop_map(
         |(environment_id, key, deleted, managed, created_ms, told)| {
-            let (resource_version, health, message, summary, owners, digest) = told;
+            let (resource_version, health, message, summary, owners, digest, release, cause) = told;
             Say::State(ObjectState {
                 environment_id,
                 key,
@@ -103,6 +115,8 @@ fn state() -> impl Strategy<Value = Say> {
                 summary,
                 owners,
                 digest,
+                release,
+                cause,
                 ..ObjectState::default()
             })
         },
@@ -124,14 +138,21 @@ fn status() -> impl Strategy<Value = Say> {
 }
 
 fn delivery() -> impl Strategy<Value = Say> {
-    let object = (key(), word(), any::<u32>(), any::<i32>(), word(), word()).prop_map(
-        |(key, file, line, outcome, message, code)| ObjectResult {
+    let drifted = (word(), word(), any::<i64>()).prop_map(|(field, manager, time_ms)| DriftedField {
+        field,
+        manager,
+        time_ms,
+    });
+    let drifted = vec(drifted, 0..3);
+    let object = (key(), word(), any::<u32>(), any::<i32>(), word(), word(), drifted).prop_map(
+        |(key, file, line, outcome, message, code, drifted)| ObjectResult {
             key,
             file,
             line,
             outcome,
             message,
             code,
+            drifted,
         },
     );
     let error =

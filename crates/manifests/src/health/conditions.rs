@@ -4,19 +4,19 @@ use serde_json::Value;
 
 use super::Health;
 
-pub(super) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
     object["status"]["conditions"]
         .as_array()?
         .iter()
         .find(|condition| condition["type"] == kind)
 }
 
-pub(super) fn is(object: &Value, kind: &str, status: &str) -> bool {
+pub(crate) fn is(object: &Value, kind: &str, status: &str) -> bool {
     condition(object, kind).is_some_and(|condition| condition["status"] == status)
 }
 
 /// `reason: message`, as far as they are there.
-pub(super) fn explain(condition: &Value) -> String {
+pub(crate) fn explain(condition: &Value) -> String {
     let text = |field: &str| condition[field].as_str().unwrap_or_default().trim().to_owned();
     match (text("reason"), text("message")) {
         (reason, message) if message.is_empty() => reason,
@@ -25,12 +25,17 @@ pub(super) fn explain(condition: &Value) -> String {
     }
 }
 
-pub(super) fn number(value: &Value) -> i64 {
+/// Empty where there is none.
+pub(crate) fn word<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+pub(crate) fn number(value: &Value) -> i64 {
     value.as_i64().unwrap_or(0)
 }
 
 /// The controller has not yet seen the latest change.
-pub(super) fn not_observed(object: &Value) -> Option<Health> {
+pub(crate) fn not_observed(object: &Value) -> Option<Health> {
     let wanted = object["metadata"]["generation"].as_i64()?;
     let observed = object["status"]["observedGeneration"].as_i64()?;
     (observed < wanted).then(|| Health::progressing("the latest change is not yet seen by its controller"))

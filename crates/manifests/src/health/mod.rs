@@ -4,7 +4,7 @@
 //! where kstatus waits some seconds before it calls a thing failed, the thing is called so at once and recovers by itself.
 
 mod batch;
-mod conditions;
+pub(crate) mod conditions;
 mod generic;
 mod network;
 mod pod;

@@ -24,6 +24,11 @@ pub fn yaml_to_json(path: &str, bytes: &[u8], limits: &Limits) -> Result<Vec<Val
     Ok(composed.documents.into_iter().map(Node::into_json).collect())
 }
 
+/// Whether a bare word is text, and not a number, a truth or nothing.
+pub(crate) fn plain_is_text(word: std::borrow::Cow<'_, str>) -> bool {
+    matches!(scalar::resolve(word, None, true), Ok(scalar::Scalar::String(_)))
+}
+
 /// Checks the bytes, then composes the documents.
 pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Composed, Vec<Fault>> {
     let text = check::text(bytes, limits).map_err(|fault| vec![fault])?;

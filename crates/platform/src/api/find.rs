@@ -1,6 +1,6 @@
 //! From the names in an address to what they name, with the caller's right to it.
 
-use c7n_api::{Cluster, Environment, Project};
+use c7n_api::{App, Cluster, Environment, Project};
 
 use super::authenticate::SignedIn;
 use super::{Api, Failure};
@@ -41,6 +41,17 @@ impl Api {
         let project = self.project(who, verb, project).await?;
         let found = self.store().environment(&project.id, environment).await?;
         Ok((project, found.ok_or_else(|| Failure::not_found("environment"))?))
+    }
+
+    pub(super) async fn app(
+        &self,
+        who: &SignedIn,
+        verb: Verb,
+        (project, app): (&str, &str),
+    ) -> Result<(Project, App), Failure> {
+        let project = self.project(who, verb, project).await?;
+        let found = self.store().app(&project.id, app).await?;
+        Ok((project, found.ok_or_else(|| Failure::not_found("application"))?))
     }
 
     /// For what belongs to the platform and not to a project.

@@ -4,15 +4,19 @@
 //! finds what is named (what the caller may not see is not there), asks [`crate::access::authorize`], writes one transaction
 //! and wakes those who act on it. Never: a decision about permission of its own, a wait for an agent.
 
+mod apps;
 mod authenticate;
 mod clusters;
 mod commands;
+mod deploy;
 mod environments;
 mod events;
 mod extract;
 mod failure;
+mod failure_of_deploy;
 mod find;
 mod health;
+mod instances;
 mod login;
 mod me;
 mod members;
@@ -20,7 +24,6 @@ mod openapi;
 mod projects;
 mod users;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +39,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::access::login_limit::LoginLimit;
 use crate::access::passwords::Passwords;
+use crate::catalogue::{Archives, ChartFacts, Seal};
+use crate::config::{Config, Image};
+use crate::deploy::Deployer;
 use crate::repositories::Repositories;
 use crate::store::Store;
 
@@ -56,6 +62,15 @@ pub trait Wake: Send + Sync + 'static {
     fn cluster_deleted(&self, cluster: &str);
 }
 
+/// The parts that operations on charts and repositories use.
+#[derive(Clone)]
+pub struct Catalogue {
+    pub archives: Archives,
+    pub seal: Arc<Seal>,
+    pub facts: ChartFacts,
+    pub deployer: Deployer,
+}
+
 /// What every handler may use.
 #[derive(Clone)]
 pub struct Api {
@@ -68,7 +83,12 @@ struct Inner {
     passwords: Passwords,
     login_limit: LoginLimit,
     installation_id: String,
+    agent_image: Option<Image>,
     wake: Arc<dyn Wake>,
+    archives: Archives,
+    seal: Arc<Seal>,
+    chart_facts: ChartFacts,
+    deployer: Deployer,
     streams: Arc<Semaphore>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -77,18 +97,24 @@ struct Inner {
 impl Api {
     pub async fn new(
         store: Store,
-        data: &Path,
+        config: &Config,
         wake: Arc<dyn Wake>,
+        catalogue: Catalogue,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, crate::store::StoreError> {
         let inner = Inner {
             installation_id: store.installation_id().await?,
-            repositories: Repositories::new(data),
+            repositories: Repositories::new(&config.data_dir),
             store,
             passwords: Passwords::default(),
             login_limit: LoginLimit::default(),
+            agent_image: config.agent_image.clone(),
             wake,
+            archives: catalogue.archives,
+            seal: catalogue.seal,
+            chart_facts: catalogue.facts,
+            deployer: catalogue.deployer,
             streams: Arc::new(Semaphore::new(STREAMS)),
             tasks,
             shutdown,
@@ -150,6 +176,9 @@ fn closed_operations() -> OpenApiRouter<Api> {
         .merge(members::routes())
         .merge(clusters::routes())
         .merge(environments::routes())
+        .merge(apps::routes())
+        .merge(deploy::routes())
+        .merge(instances::routes())
         .merge(commands::routes())
         .merge(events::routes())
 }

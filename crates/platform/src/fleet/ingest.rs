@@ -29,6 +29,8 @@ pub struct Taken {
     pub ended: Vec<String>,
     /// Environments whose agent's key is known from now on.
     pub registered: Vec<String>,
+    /// Environments whose objects have changed.
+    pub changed: Vec<String>,
 }
 
 pub async fn store(
@@ -44,6 +46,7 @@ pub async fn store(
         questions: Vec::new(),
         ended: Vec::new(),
         registered: Vec::new(),
+        changed: Vec::new(),
     };
     let mut ingest = Ingest {
         cluster: &cluster,
@@ -66,6 +69,7 @@ pub async fn store(
     let changes = std::mem::take(&mut ingest.changes);
     for (environment, changes) in changes {
         tx.states_changed(&environment, changes).await?;
+        taken.changed.push(environment);
     }
     tx.seen(&cluster).await?;
     let (removed, digests) = (ingest.removed, ingest.digests);
@@ -117,8 +121,8 @@ impl Ingest<'_> {
                     command_result(tx, result).await?;
                 }
                 Whose::Foreign => self.alarm(tx, "a command").await?,
-                // It went with its environment.
-                Whose::Nobodys => {}
+                // It went with its environment, or it is of none.
+                Whose::Nobodys => self.upgraded(tx, result, taken).await?,
             },
             Say::Digests(mut theirs) => {
                 let mut own = Vec::with_capacity(theirs.entries.len());
@@ -151,7 +155,8 @@ impl Ingest<'_> {
             | Say::Command(_)
             | Say::Cancel(_)
             | Say::DetailRequest(_)
-            | Say::ObjectRequest(_) => {}
+            | Say::ObjectRequest(_)
+            | Say::Credential(_) => {}
         }
         Ok(())
     }
@@ -235,6 +240,25 @@ impl Ingest<'_> {
             .await
     }
 
+    async fn upgraded(
+        &self,
+        tx: &mut Tx,
+        result: CommandResult,
+        taken: &mut Taken,
+    ) -> Result<(), StoreError> {
+        match tx.whose_upgrade(self.cluster, &result.command_id).await? {
+            Whose::Own => {
+                let state = end(result.outcome());
+                tx.finish_upgrade(&result.command_id, state, filled(&result.message))
+                    .await?;
+                taken.ended.push(result.command_id);
+                Ok(())
+            }
+            Whose::Foreign => self.alarm(tx, "an upgrade").await,
+            Whose::Nobodys => Ok(()),
+        }
+    }
+
     async fn key(
         &self,
         tx: &mut Tx,
@@ -262,13 +286,17 @@ impl Ingest<'_> {
     }
 }
 
-async fn command_result(tx: &mut Tx, result: CommandResult) -> Result<(), StoreError> {
-    let state = match result.outcome() {
+fn end(outcome: CommandOutcome) -> CommandState {
+    match outcome {
         CommandOutcome::Succeeded => CommandState::Succeeded,
         CommandOutcome::Failed | CommandOutcome::Unspecified => CommandState::Failed,
         CommandOutcome::Cancelled => CommandState::Cancelled,
         CommandOutcome::Expired => CommandState::Expired,
-    };
+    }
+}
+
+async fn command_result(tx: &mut Tx, result: CommandResult) -> Result<(), StoreError> {
+    let state = end(result.outcome());
     let payload = serde_json::from_slice(&result.payload).ok();
     tx.finish_command(
         &result.command_id,

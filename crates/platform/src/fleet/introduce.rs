@@ -74,6 +74,7 @@ impl Line {
         let said = Introduction {
             uid: &hello.cluster_uid,
             agent_version: &hello.agent_version,
+            agent_features: &hello.features,
             kubernetes_version: &info.kubernetes_version,
             nodes: &nodes,
         };
@@ -108,6 +109,7 @@ impl Line {
             epoch,
             mailbox: self.fleet.present(&cluster, epoch),
         });
+        self.plan_rotation(hello);
         if store.newest_epoch(&cluster).await?.is_none() {
             // Deleted before there was a mailbox to tell it to.
             self.session.refuse(ByeCode::Refused, DELETED, 0);
@@ -116,7 +118,7 @@ impl Line {
         let rows = store.specs(&cluster).await?;
         let welcome = Welcome {
             protocol,
-            features: Vec::new(),
+            features: c7n_link::features(),
             server_version: env!("CARGO_PKG_VERSION").to_owned(),
             heartbeat_ms: u32::try_from(Config::default().heartbeat_ms).unwrap_or(u32::MAX),
             credential: swapped.unwrap_or_default(),

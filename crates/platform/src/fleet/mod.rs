@@ -8,8 +8,10 @@ mod endpoint;
 mod ingest;
 mod introduce;
 mod mailbox;
+mod rotate;
 mod session;
 mod specs;
+pub mod versions;
 mod words;
 
 use std::collections::{BTreeSet, HashMap};
@@ -23,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::Wake;
+use crate::instances::Teller;
 use crate::repositories::Repositories;
 use crate::store::{Store, StoreError};
 use mailbox::Mailbox;
@@ -41,6 +44,9 @@ pub struct Fleet {
 struct Inner {
     store: Store,
     repositories: Repositories,
+    instances: Teller,
+    /// Credentials older than this are replaced.
+    credential_age: Duration,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     introductions: Semaphore,
@@ -58,6 +64,8 @@ impl Fleet {
     pub async fn start(
         store: Store,
         repositories: Repositories,
+        instances: Teller,
+        credential_age: Duration,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, StoreError> {
@@ -67,6 +75,8 @@ impl Fleet {
         let inner = Inner {
             store,
             repositories,
+            instances,
+            credential_age,
             tasks,
             shutdown,
             introductions: Semaphore::new(INTRODUCTIONS),
@@ -145,13 +155,18 @@ impl Fleet {
 
     async fn end_overdue_commands(&self) -> Result<(), StoreError> {
         let overdue = self.inner.store.overdue_commands().await?;
-        if overdue.is_empty() {
+        let upgrades = self.inner.store.overdue_upgrades().await?;
+        if overdue.is_empty() && upgrades.is_empty() {
             return Ok(());
         }
+        let message =
+            "no result came before the deadline; `c7n cluster show` tells whether the agent is connected";
         let mut tx = self.inner.store.write().await?;
+        for upgrade in &upgrades {
+            tx.finish_upgrade(upgrade, CommandState::Expired, Some(message))
+                .await?;
+        }
         for (command, _) in &overdue {
-            let message =
-                "no result came before the deadline; `c7n cluster show` tells whether the agent is connected";
             tx.finish_command(command, CommandState::Expired, Some(message), None)
                 .await?;
         }

@@ -49,6 +49,7 @@ pub async fn run(fleet: Fleet, credential: Credential, socket: WebSocket) {
         queue: VecDeque::new(),
         ingest: None,
         posted: BTreeSet::new(),
+        rotate_at: None,
     };
     // The tracker lets a shutdown wait for what is being stored.
     let _token = tasks.token();
@@ -75,6 +76,8 @@ pub(super) struct Line {
     ingest: Option<Ingest>,
     /// Commands that this session has posted.
     posted: BTreeSet<String>,
+    /// When the agent gets a new credential.
+    pub(super) rotate_at: Option<Instant>,
 }
 
 pub(super) struct Opened {
@@ -120,6 +123,7 @@ impl Line {
                     self.ingest = None;
                     self.acknowledge(taken);
                 }
+                () = until(self.rotate_at) => self.rotate().await,
                 () = until(deadline) => {
                     if self.opened.is_none() && Instant::now() >= self.start + INTRODUCTION {
                         return;
@@ -228,7 +232,14 @@ impl Line {
             .store
             .waiting_commands(&self.credential.cluster_id)
             .await?;
-        let open: BTreeSet<String> = waiting.iter().map(|command| command.id.clone()).collect();
+        let upgrade = self
+            .fleet
+            .inner
+            .store
+            .waiting_upgrade(&self.credential.cluster_id)
+            .await?;
+        let mut open: BTreeSet<String> = waiting.iter().map(|command| command.id.clone()).collect();
+        open.extend(upgrade.iter().map(|upgrade| upgrade.id.clone()));
         let ended: Vec<String> = self.posted.difference(&open).cloned().collect();
         for command_id in ended {
             self.posted.remove(&command_id);
@@ -239,6 +250,11 @@ impl Line {
             if self.posted.insert(command.id.clone()) {
                 self.session.post(Say::Command(specs::command(command)));
             }
+        }
+        if let Some(upgrade) = upgrade
+            && self.posted.insert(upgrade.id.clone())
+        {
+            self.session.post(Say::Command(specs::upgrade(upgrade)));
         }
         Ok(())
     }
@@ -270,6 +286,7 @@ impl Line {
                         opened.mailbox.environment_changed(environment);
                     }
                 }
+                self.fleet.inner.instances.changed(taken.changed);
                 self.session.committed(taken.epoch, taken.seq);
             }
             // Not acknowledged, so it comes again.

@@ -1,9 +1,9 @@
 //! Rows of the database in the words of the link.
 
 use c7n_api::{NewCommand, ObjectRef};
-use c7n_link::messages::{Action, Command, EnvironmentSpec, ObjectKey, Removal, Scale, Sync};
+use c7n_link::messages::{Action, Command, EnvironmentSpec, ObjectKey, Removal, Scale, Sync, UpgradeAgent};
 
-use crate::store::{self, Addresses, PendingCommand, SpecRow};
+use crate::store::{self, Addresses, PendingCommand, PendingUpgrade, SpecRow};
 
 pub fn spec(row: SpecRow, addresses: &Addresses) -> EnvironmentSpec {
     let removal = match row.removal.as_deref().and_then(store::Removal::parse) {
@@ -26,6 +26,19 @@ pub fn spec(row: SpecRow, addresses: &Addresses) -> EnvironmentSpec {
         confirmed_commit: row.confirmed_commit.unwrap_or_default(),
         removal: removal.into(),
         registered_fingerprint: row.agent_fingerprint.unwrap_or_default(),
+    }
+}
+
+pub fn upgrade(pending: PendingUpgrade) -> Command {
+    Command {
+        command_id: pending.id,
+        environment_id: String::new(),
+        deadline_ms: pending.deadline_ms,
+        created_ms: pending.created_ms,
+        action: Some(Action::UpgradeAgent(UpgradeAgent {
+            image: pending.image,
+            patience_ms: u64::try_from(pending.patience_ms).unwrap_or_default(),
+        })),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What an agent says, in the words of the API. Pure.
 
 use c7n_api::{
-    Delivery, EnvironmentError, ErrorSource, HealthStatus, HeldDeletions, LiveObject, ObjectResult, Outcome,
-    Owner,
+    Delivery, DriftedField, EnvironmentError, ErrorSource, HealthStatus, HeldDeletions, LiveObject,
+    ObjectResult, Outcome, Owner,
 };
 use c7n_link::messages::{self, DeliveryReport, Health, ObjectState};
 
@@ -86,6 +86,15 @@ fn object_result(said: &messages::ObjectResult) -> ObjectResult {
             messages::Outcome::Refused => Outcome::Refused,
         },
         message: filled(&said.message).map(str::to_owned),
+        drifted: said
+            .drifted
+            .iter()
+            .map(|drifted| DriftedField {
+                field: drifted.field.clone(),
+                manager: filled(&drifted.manager).map(str::to_owned),
+                time_ms: (drifted.time_ms > 0).then_some(drifted.time_ms),
+            })
+            .collect(),
     }
 }
 
@@ -106,6 +115,8 @@ pub fn live_object(state: &ObjectState, seen_ms: i64) -> LiveObject {
             Health::Missing => HealthStatus::Missing,
         },
         message: filled(&state.message).map(str::to_owned),
+        cause: filled(&state.cause).map(str::to_owned),
+        release: filled(&state.release).map(str::to_owned),
         summary: state.summary.clone(),
         owners: state
             .owners

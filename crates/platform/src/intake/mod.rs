@@ -22,7 +22,9 @@ use crate::fleet::Fleet;
 use crate::repositories::Repositories;
 use crate::store::Store;
 use pass::Known;
+pub(crate) use pass::record;
 pub use scope::OfferedKind;
+pub(crate) use scope::Scopes;
 use slots::{Claim, Slots};
 
 /// How often all repositories are looked at, whether anybody said anything or not.

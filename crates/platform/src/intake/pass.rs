@@ -225,7 +225,7 @@ fn understand(files: &Files, row: &IntakeRow, scopes: &Scopes) -> Survey {
     survey(files.outcomes(), &confinement, &|kind| scopes.of(kind))
 }
 
-fn record(record: c7n_manifests::Record) -> ChangeRecord {
+pub(crate) fn record(record: c7n_manifests::Record) -> ChangeRecord {
     ChangeRecord {
         change: match record.change {
             c7n_manifests::Change::Create => Change::Create,

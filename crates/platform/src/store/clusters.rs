@@ -5,7 +5,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::{Store, StoreError, Tx, from_json, new_id, now_ms};
+use crate::fleet::versions::support;
 
+/// How long a token that no longer works is remembered.
+const REMEMBERED_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 const VIEW: &str = "SELECT c.*, p.name AS project FROM clusters c JOIN projects p ON p.id = c.project_id ";
 
 impl Store {
@@ -69,17 +72,28 @@ impl Tx {
         .await
     }
 
-    /// A new activation token; the ones before it no longer work.
+    /// A new activation token; the ones before it no longer work. They are remembered for a while, to tell why.
     pub async fn replace_activation(
         &mut self,
         cluster: &str,
         token_hash: &str,
         expires_ms: i64,
     ) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM cluster_credentials WHERE cluster_id = $1 AND purpose = 'activation'")
-            .bind(cluster)
-            .execute(self.connection())
-            .await?;
+        sqlx::query(
+            "DELETE FROM cluster_credentials WHERE cluster_id = $1 AND purpose = 'activation' AND created_ms < $2",
+        )
+        .bind(cluster)
+        .bind(now_ms() - REMEMBERED_MS)
+        .execute(self.connection())
+        .await?;
+        sqlx::query(
+            "UPDATE cluster_credentials SET used_ms = $2, ended = 'replaced' \
+             WHERE cluster_id = $1 AND purpose = 'activation' AND used_ms IS NULL",
+        )
+        .bind(cluster)
+        .bind(now_ms())
+        .execute(self.connection())
+        .await?;
         sqlx::query(
             "INSERT INTO cluster_credentials (id, cluster_id, purpose, token_hash, created_ms, expires_ms) \
              VALUES ($1, $2, 'activation', $3, $4, $5)",
@@ -115,6 +129,10 @@ fn cluster(row: &SqliteRow) -> Result<Cluster, StoreError> {
         (false, Some(_)) => ClusterState::Disconnected,
         (false, None) => ClusterState::Waiting,
     };
+    let agent_version: Option<String> = row.try_get("agent_version")?;
+    let agent_support = agent_version
+        .as_deref()
+        .map(|version| support(version, env!("CARGO_PKG_VERSION")));
     Ok(Cluster {
         id: row.try_get("id")?,
         project: row.try_get("project")?,
@@ -122,7 +140,8 @@ fn cluster(row: &SqliteRow) -> Result<Cluster, StoreError> {
         state,
         message: row.try_get("message")?,
         kubernetes_version: row.try_get("kubernetes_version")?,
-        agent_version: row.try_get("agent_version")?,
+        agent_version,
+        agent_support,
         nodes: from_json("nodes", row.try_get::<String, _>("nodes")?.as_str())?,
         created_ms: row.try_get("created_ms")?,
         last_seen_ms,

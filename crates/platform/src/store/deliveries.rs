@@ -51,6 +51,7 @@ impl Tx {
             }
             None => None,
         };
+        self.put_drifts(new.environment, new.delivery).await?;
         if is_wanted {
             self.replace_delivery_errors(new).await?;
             sqlx::query("UPDATE environments SET held = $1, failed_objects = $2, message = $3 WHERE id = $4")

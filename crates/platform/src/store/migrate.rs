@@ -7,10 +7,28 @@ use sqlx::{Row, SqlitePool};
 
 use super::{StoreError, now_ms};
 
-const MIGRATIONS: &[(&str, &str)] = &[(
-    "0001_start",
-    include_str!("../../migrations/sqlite/0001_start.sql"),
-)];
+const MIGRATIONS: &[(&str, &str)] = &[
+    (
+        "0001_start",
+        include_str!("../../migrations/sqlite/0001_start.sql"),
+    ),
+    (
+        "0002_catalogue",
+        include_str!("../../migrations/sqlite/0002_catalogue.sql"),
+    ),
+    (
+        "0003_agents",
+        include_str!("../../migrations/sqlite/0003_agents.sql"),
+    ),
+    (
+        "0004_instances",
+        include_str!("../../migrations/sqlite/0004_instances.sql"),
+    ),
+    (
+        "0006_drift",
+        include_str!("../../migrations/sqlite/0006_drift.sql"),
+    ),
+];
 
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), StoreError> {
     sqlx::query(

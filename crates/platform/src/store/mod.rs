@@ -7,15 +7,19 @@
 //!
 //! Queries live in one file per area, as `impl Store` (reads) and `impl Tx` (writes).
 
+mod apps;
 mod audit;
+mod chart_tokens;
 mod clusters;
 mod commands;
 mod deliveries;
+mod drifts;
 mod environments;
 mod errors;
 mod events;
 mod forget;
 mod history;
+mod instances;
 mod intake;
 mod members;
 mod migrate;
@@ -27,6 +31,7 @@ mod settings;
 mod ssh_keys;
 mod states;
 mod tokens;
+mod upgrades;
 mod users;
 mod write;
 
@@ -40,16 +45,19 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::watch;
 
+pub use apps::{ListedVersion, NewAppRow, NewVersionRow, repository_url};
 pub use deliveries::NewDelivery;
 pub use environments::{EnvironmentRow, NewEnvironmentRow, Removal};
 pub use events::{EventFilter, EventRow, Missed};
+pub use instances::{InstanceNews, Told};
 pub use intake::{IntakeRow, Parsed};
 pub use pending_commands::PendingCommand;
 pub use projects::{ProjectAccess, Viewer};
-pub use sessions::{Credential, Introduction, Opening, Purpose, SpecRow, Whose};
+pub use sessions::{Credential, EndedToken, Introduction, Opening, Purpose, SpecRow, TokenEnd, Whose};
 pub use ssh_keys::KeyOwner;
 pub use states::{NewState, StateChanges};
 pub use tokens::TokenOwner;
+pub use upgrades::PendingUpgrade;
 pub use users::UserRow;
 pub use write::Tx;
 

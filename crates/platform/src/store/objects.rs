@@ -38,6 +38,15 @@ impl Store {
         let next = items.last().filter(|_| rows.len() > shown).map(cursor);
         Ok(Page { items, next })
     }
+
+    /// All of them at once, without the events of Kubernetes.
+    pub async fn all_objects(&self, environment: &str) -> Result<Vec<LiveObject>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM object_states WHERE environment_id = $1 AND kind <> 'Event'")
+            .bind(environment)
+            .fetch_all(self.readers())
+            .await?;
+        rows.iter().map(object).collect()
+    }
 }
 
 // None of the four may contain a slash except the name of some RBAC kinds, so the name comes last.
@@ -64,6 +73,8 @@ pub(super) fn object(row: &SqliteRow) -> Result<LiveObject, StoreError> {
         uid: row.try_get("uid")?,
         health: from_word("health", row.try_get("health")?)?,
         message: row.try_get("message")?,
+        cause: row.try_get("cause")?,
+        release: row.try_get("release_name")?,
         summary: from_json("summary", row.try_get::<String, _>("summary")?.as_str())?,
         owners: from_json("owners", row.try_get::<String, _>("owners")?.as_str())?,
         managed: row.try_get::<i64, _>("managed")? != 0,

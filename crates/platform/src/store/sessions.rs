@@ -7,12 +7,32 @@ use sqlx::sqlite::SqliteRow;
 use super::clusters::const_sql;
 use super::{Store, StoreError, Tx, from_json, json, new_id, now_ms, word};
 
+/// Credentials that were handed out and never shown are forgotten after this time.
+const NEVER_USED_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
 /// A credential that an agent came with.
 #[derive(Debug, Clone)]
 pub struct Credential {
     pub id: String,
     pub cluster_id: String,
     pub purpose: Purpose,
+    pub created_ms: i64,
+}
+
+/// An activation token that worked once, and does not now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedToken {
+    pub cluster_id: String,
+    pub why: TokenEnd,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenEnd {
+    /// Swapped for a credential that has been used.
+    Used,
+    /// A newer one was made.
+    Replaced,
+    Expired,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +46,7 @@ pub enum Purpose {
 pub struct Introduction<'a> {
     pub uid: &'a str,
     pub agent_version: &'a str,
+    pub agent_features: &'a [String],
     pub kubernetes_version: &'a str,
     pub nodes: &'a [Node],
 }
@@ -50,7 +71,7 @@ pub enum Whose {
 }
 
 impl Whose {
-    fn of(owner: Option<&str>, cluster: &str) -> Self {
+    pub(super) fn of(owner: Option<&str>, cluster: &str) -> Self {
         match owner {
             None => Self::Nobodys,
             Some(owner) if owner == cluster => Self::Own,
@@ -79,7 +100,7 @@ impl Store {
     /// `None` for everything that is not a credential now, whatever the reason.
     pub async fn credential(&self, token_hash: &str) -> Result<Option<Credential>, StoreError> {
         let row = sqlx::query(
-            "SELECT id, cluster_id, purpose FROM cluster_credentials \
+            "SELECT id, cluster_id, purpose, created_ms FROM cluster_credentials \
              WHERE token_hash = $1 AND used_ms IS NULL AND (expires_ms IS NULL OR expires_ms > $2)",
         )
         .bind(token_hash)
@@ -95,6 +116,32 @@ impl Store {
                     Purpose::Activation
                 } else {
                     Purpose::Session
+                },
+                created_ms: row.try_get("created_ms")?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Whether this was an activation token. Only its holder can ask, so it may be told.
+    pub async fn ended_token(&self, token_hash: &str) -> Result<Option<EndedToken>, StoreError> {
+        let row = sqlx::query(
+            "SELECT cluster_id, ended, used_ms FROM cluster_credentials \
+             WHERE token_hash = $1 AND purpose = 'activation' AND (used_ms IS NOT NULL OR expires_ms <= $2)",
+        )
+        .bind(token_hash)
+        .bind(now_ms())
+        .fetch_optional(self.readers())
+        .await?;
+        row.map(|row| {
+            let ended: Option<String> = row.try_get("ended")?;
+            let used: Option<i64> = row.try_get("used_ms")?;
+            Ok(EndedToken {
+                cluster_id: row.try_get("cluster_id")?,
+                why: match (ended.as_deref(), used) {
+                    (Some("replaced"), _) => TokenEnd::Replaced,
+                    (_, Some(_)) => TokenEnd::Used,
+                    (_, None) => TokenEnd::Expired,
                 },
             })
         })
@@ -174,7 +221,7 @@ impl Tx {
         }
         let epoch = sqlx::query_scalar(
             "UPDATE clusters SET uid = $1, epoch = epoch + 1, connected = 1, message = NULL, kubernetes_version = $2, \
-             agent_version = $3, nodes = $4, last_seen_ms = $5 WHERE id = $6 RETURNING epoch",
+             agent_version = $3, nodes = $4, last_seen_ms = $5, agent_features = $7 WHERE id = $6 RETURNING epoch",
         )
         .bind(said.uid)
         .bind(said.kubernetes_version)
@@ -182,6 +229,7 @@ impl Tx {
         .bind(json(said.nodes)?)
         .bind(now_ms())
         .bind(cluster)
+        .bind(json(said.agent_features)?)
         .fetch_one(self.connection())
         .await?;
         self.cluster_changed(cluster).await?;
@@ -250,14 +298,57 @@ impl Tx {
     /// place, work no longer.
     pub async fn consume_activation(&mut self, credential: &Credential) -> Result<(), StoreError> {
         sqlx::query(
-            "DELETE FROM cluster_credentials WHERE cluster_id = $1 AND id <> $2 \
-             AND created_ms <= (SELECT created_ms FROM cluster_credentials WHERE id = $2)",
+            "DELETE FROM cluster_credentials WHERE cluster_id = $1 AND id <> $2 AND purpose = 'session' \
+             AND created_ms <= $3",
         )
         .bind(&credential.cluster_id)
         .bind(&credential.id)
+        .bind(credential.created_ms)
+        .execute(self.connection())
+        .await?;
+        sqlx::query(
+            "UPDATE cluster_credentials SET used_ms = $3, ended = 'used' WHERE cluster_id = $1 \
+             AND purpose = 'activation' AND used_ms IS NULL AND created_ms <= $2",
+        )
+        .bind(&credential.cluster_id)
+        .bind(credential.created_ms)
+        .bind(now_ms())
         .execute(self.connection())
         .await?;
         Ok(())
+    }
+
+    /// Another credential in place of an old one, which works until the new one has been used. Those that were handed
+    /// out before and never used are forgotten after a while.
+    pub async fn renew_session_credential(
+        &mut self,
+        old: &Credential,
+        token_hash: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "DELETE FROM cluster_credentials WHERE cluster_id = $1 AND purpose = 'session' AND id <> $2 \
+             AND created_ms > $3 AND created_ms < $4",
+        )
+        .bind(&old.cluster_id)
+        .bind(&old.id)
+        .bind(old.created_ms)
+        .bind(now_ms() - NEVER_USED_MS)
+        .execute(self.connection())
+        .await?;
+        self.add_session_credential(&old.cluster_id, token_hash).await
+    }
+
+    /// A word about a cluster whose agent cannot come in. One that is connected has better news.
+    pub async fn tell_of_refusal(&mut self, cluster: &str, message: &str) -> Result<(), StoreError> {
+        let connected: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM clusters WHERE id = $1 AND connected = 1")
+                .bind(cluster)
+                .fetch_one(self.connection())
+                .await?;
+        match connected {
+            0 => self.cluster_message(cluster, Some(message)).await,
+            _ => Ok(()),
+        }
     }
 
     pub async fn cluster_message(&mut self, cluster: &str, message: Option<&str>) -> Result<(), StoreError> {

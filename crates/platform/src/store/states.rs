@@ -109,13 +109,14 @@ impl Tx {
         }
         sqlx::query(
             "INSERT INTO object_states (environment_id, api_group, kind, namespace, name, version, uid, resource_version, \
-             health, message, summary, owners, managed, file, commit_id, digest, created_ms, seen_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+             health, message, summary, owners, managed, file, commit_id, digest, created_ms, seen_ms, release_name, cause) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
              ON CONFLICT (environment_id, api_group, kind, namespace, name) DO UPDATE SET version = excluded.version, \
              uid = excluded.uid, resource_version = excluded.resource_version, health = excluded.health, \
              message = excluded.message, summary = excluded.summary, owners = excluded.owners, managed = excluded.managed, \
              file = excluded.file, commit_id = excluded.commit_id, digest = excluded.digest, \
-             created_ms = excluded.created_ms, seen_ms = excluded.seen_ms",
+             created_ms = excluded.created_ms, seen_ms = excluded.seen_ms, release_name = excluded.release_name, \
+             cause = excluded.cause",
         )
         .bind(environment)
         .bind(&object.group)
@@ -135,6 +136,8 @@ impl Tx {
         .bind(new.digest)
         .bind(object.created_ms)
         .bind(object.seen_ms)
+        .bind(&object.release)
+        .bind(&object.cause)
         .execute(self.connection())
         .await?;
         changes.changed.push(object.clone());

@@ -54,10 +54,11 @@ async fn an_activation_is_one_command_and_the_newest_counts() {
     ] {
         assert!(command.contains(&part), "{part} in {command}");
     }
-    let known: Vec<String> = sqlx::query_scalar("SELECT token_hash FROM cluster_credentials")
-        .fetch_all(server.platform.store().readers())
-        .await
-        .unwrap();
+    let known: Vec<String> =
+        sqlx::query_scalar("SELECT token_hash FROM cluster_credentials WHERE used_ms IS NULL")
+            .fetch_all(server.platform.store().readers())
+            .await
+            .unwrap();
     assert_eq!(known, [c7n_platform::access::tokens::hash(token)]);
 }
 
@@ -81,4 +82,40 @@ async fn a_cluster_that_will_not_come_back_is_forgotten_with_its_environments() 
         server.audited("forget").await,
         ["environment/staging", "cluster/east"]
     );
+}
+
+#[tokio::test]
+async fn the_agents_chart_is_served_to_anybody_as_a_chart_repository() {
+    let server = Server::start().await;
+    let get = async |path: &str| {
+        let answer = reqwest::get(format!("{}{path}", server.url())).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        answer
+    };
+
+    let index = get("/charts/index.yaml").await.text().await.unwrap();
+    let file = index
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("- choerodon-cluster-agent-"))
+        .unwrap();
+    let answer = get(&format!("/charts/choerodon-cluster-agent-{file}")).await;
+    let tag = answer.headers()["etag"].clone();
+    let archive = answer.bytes().await.unwrap();
+
+    assert!(
+        index.contains(&format!("digest: {}", c7n_pack::sha256(&archive))),
+        "{index}"
+    );
+    assert!(archive.starts_with(&[0x1f, 0x8b]), "it is gzip");
+    let again = reqwest::Client::new()
+        .get(format!("{}/charts/index.yaml", server.url()))
+        .header("if-none-match", tag)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    let other = reqwest::get(format!("{}/charts/nothing.tgz", server.url()))
+        .await
+        .unwrap();
+    assert_eq!(other.status(), StatusCode::NOT_FOUND);
 }

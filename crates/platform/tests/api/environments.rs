@@ -268,7 +268,7 @@ async fn objects_and_errors_are_listed_and_health_is_counted() {
         server
             .sql(&format!(
                 "INSERT INTO object_states VALUES ('{id}', '', '{kind}', 'shop-staging', 'o-{n}', 'v1', 'u-{n}', '1', \
-                 '{health}', NULL, '{{\"ready\":\"1/1\"}}', '[]', 1, 'a.yaml', 'c', x'00', 1, 2)"
+                 '{health}', NULL, '{{\"ready\":\"1/1\"}}', '[]', 1, 'a.yaml', 'c', x'00', 1, 2, 'web', 'crashes')"
             ))
             .await;
     }

@@ -6,6 +6,8 @@
 )]
 
 mod access;
+mod apps;
+mod chart;
 mod clusters;
 mod commands;
 mod environments;

@@ -2,8 +2,8 @@
 
 use c7n_git_host::fingerprint;
 use c7n_link::messages::{
-    DeliveryReport, EnvironmentPhase, EnvironmentStatus, HeldPrune, ObjectKey, ObjectResult, Outcome,
-    Removal, Say,
+    DeliveryReport, DriftedField, EnvironmentPhase, EnvironmentStatus, HeldPrune, ObjectKey, ObjectResult,
+    Outcome, Removal, Say,
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -41,6 +41,7 @@ fn object(name: &str, outcome: Outcome, message: &str) -> ObjectResult {
         } else {
             "invalid".into()
         },
+        drifted: Vec::new(),
     }
 }
 
@@ -283,4 +284,41 @@ async fn an_environment_goes_when_its_agent_has_removed_it_and_not_before() {
         .say(Say::Delivery(report(&id, "c", "c", Vec::new())))
         .await;
     assert_eq!(shop.cluster().await["message"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_had_changed_is_told_once_field_by_field() {
+    let mut shop = Shop::open().await;
+    let (id, clone) = (shop.id.clone(), shop.clone().await);
+    clone.write("a.yaml", &config_map("a", "1"));
+    let commit = clone.publish().await;
+    shop.agent.wanted(&commit).await;
+    let drifted = |field: &str, manager: &str, time_ms: i64| DriftedField {
+        field: field.into(),
+        manager: manager.into(),
+        time_ms,
+    };
+    let repaired = ObjectResult {
+        drifted: vec![drifted(".data.k", "kubectl-edit", 5), drifted(".data.l", "", 0)],
+        ..object("a", Outcome::Applied, "somebody else had changed it")
+    };
+    for _ in 0..2 {
+        let report = report(&id, &commit, &commit, vec![repaired.clone()]);
+        shop.agent.say(Say::Delivery(report)).await;
+    }
+    // A pass that found nothing to repair takes nothing back.
+    let quiet = report(&id, &commit, &commit, Vec::new());
+    shop.agent.say(Say::Delivery(quiet)).await;
+
+    let told = shop.get(&format!("{STAGING}/drift")).await;
+    assert_eq!(
+        told,
+        json!([{
+            "object": {"group": "", "kind": "ConfigMap", "name": "a"}, "file": "a.yaml", "repaired_ms": 2,
+            "fields": [
+                {"field": ".data.k", "manager": "kubectl-edit", "time_ms": 5},
+                {"field": ".data.l", "manager": null, "time_ms": null},
+            ],
+        }])
+    );
 }

@@ -6,9 +6,14 @@
     reason = "clippy knows test functions, but not what they share"
 )]
 
+#[allow(dead_code, reason = "the other tests of the platform use all of it")]
+#[path = "../api/chart.rs"]
+mod chart;
 mod commands;
 mod deliveries;
+mod deployments;
 mod fake_agent;
+mod instances;
 mod pushes;
 mod repository;
 #[allow(dead_code, reason = "the other tests of the platform use all of it")]
@@ -17,3 +22,4 @@ mod server;
 mod sessions;
 mod shop;
 mod states;
+mod upgrades;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use c7n_link::messages::{ByeCode, Hello};
+use c7n_link::messages::{ByeCode, Hello, Say};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -45,24 +45,154 @@ async fn an_activation_token_is_swapped_for_a_credential_and_used_up_by_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_turned_away_reads_the_same_words() {
-    let server = Server::start().await;
-    server.project("shop").await;
-    let replaced = activation(&server, "shop", "east").await;
-    let expired = activation(&server, "shop", "east").await;
+async fn whoever_shows_nothing_that_ever_worked_reads_the_same_words() {
+    let shop = Shop::open().await;
+    let server = &shop.server;
     server
-        .sql("UPDATE cluster_credentials SET expires_ms = 1 WHERE purpose = 'activation'")
+        .sql("DELETE FROM cluster_credentials WHERE purpose = 'session'")
         .await;
     let of_a_user = server.first_run.token.clone();
 
     let mut answers = Vec::new();
-    for token in [&replaced, &expired, &of_a_user, "c7n_nobody", ""] {
-        answers.push(dial(&server, token).await.unwrap_err());
+    for token in [&shop.credential, &of_a_user, "c7n_nobody", ""] {
+        answers.push(dial(server, token).await.unwrap_err());
     }
 
     assert_eq!(answers[0].status, 401);
     assert!(answers[0].words.contains("c7n cluster activation"), "{answers:?}");
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_no_longer_works_tells_why_to_its_holder_and_to_people() {
+    let server = Server::start().await;
+    server.project("shop").await;
+    let message = async || server.admin().get(EAST).await.body["message"].clone();
+
+    let replaced = activation(&server, "shop", "east").await;
+    let expired = activation(&server, "shop", "east").await;
+    server
+        .sql("UPDATE cluster_credentials SET expires_ms = 1 WHERE used_ms IS NULL")
+        .await;
+    for (token, words) in [(&replaced, "replaced by a newer one"), (&expired, "expired")] {
+        let refused = dial(&server, token).await.unwrap_err();
+        assert_eq!(refused.status, 401);
+        assert!(
+            refused.words.contains(words) && refused.words.contains("c7n cluster activation"),
+            "{refused:?}"
+        );
+        assert!(
+            message().await.as_str().unwrap().contains(words),
+            "{:?}",
+            message().await
+        );
+    }
+
+    let token = activation(&server, "shop", "east").await;
+    let first = FakeAgent::connect(&server, &token).await;
+    let agent = FakeAgent::connect(&server, &first.welcome.credential).await;
+    assert_eq!(
+        message().await,
+        Value::Null,
+        "an agent that is taken in is the news"
+    );
+    let used = dial(&server, &token).await.unwrap_err();
+    assert!(used.words.contains("used already"), "{used:?}");
+    assert_eq!(
+        message().await,
+        Value::Null,
+        "a cluster that is connected has better news"
+    );
+    agent.cut();
+    eventually("its end is stored", async || {
+        server.admin().get(EAST).await.body["state"] == "disconnected"
+    })
+    .await;
+    dial(&server, &token).await.unwrap_err();
+    assert!(message().await.as_str().unwrap().contains("used already"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_who_stands_by_learns_whether_it_would_be_taken_in_and_changes_nothing() {
+    let shop = Shop::open().await;
+    let probe = async |token: &str| {
+        let request = reqwest::Client::new()
+            .get(format!("{}/agent/probe", shop.server.url()))
+            .bearer_auth(token);
+        request.send().await.unwrap().status().as_u16()
+    };
+
+    assert_eq!(probe(&shop.credential).await, 204);
+    assert_eq!(probe("c7n_nobody").await, 401);
+    assert_eq!(probe(&shop.server.first_run.token).await, 401);
+
+    assert_eq!(shop.cluster().await["state"], "running");
+}
+
+fn able(uid: &str) -> Hello {
+    Hello {
+        features: c7n_link::features(),
+        ..hello(uid)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_credential_is_replaced_and_works_until_the_new_one_was_used() {
+    let shop = Shop::open().await;
+    let server = &shop.server;
+    let come = async |credential: &str| {
+        let socket = dial(server, credential).await.unwrap();
+        FakeAgent::introduce(socket, able("uid-east")).await.unwrap()
+    };
+    let handed_out = async |agent: &mut FakeAgent| {
+        agent
+            .hear("a new credential", |say| match say {
+                Say::Credential(new) => Some(new.credential.clone()),
+                _ => None,
+            })
+            .await
+    };
+    let mut young = come(&shop.credential).await;
+    let said = young.hear_all(Duration::from_millis(300)).await;
+    assert!(
+        !said.iter().any(|say| matches!(say, Say::Credential(_))),
+        "{said:?}"
+    );
+    let forty_days = 40 * 24 * 60 * 60 * 1000_i64;
+    server
+        .sql(&format!(
+            "UPDATE cluster_credentials SET created_ms = created_ms - {forty_days}"
+        ))
+        .await;
+
+    // One that cannot take another keeps what it has.
+    let mut older = FakeAgent::connect(server, &shop.credential).await;
+    let said = older.hear_all(Duration::from_millis(300)).await;
+    assert!(
+        !said.iter().any(|say| matches!(say, Say::Credential(_))),
+        "{said:?}"
+    );
+
+    // Lost on the way: the old one still works, and another is handed out.
+    let mut agent = come(&shop.credential).await;
+    let lost = handed_out(&mut agent).await;
+    agent.cut();
+    let mut agent = come(&shop.credential).await;
+    let new = handed_out(&mut agent).await;
+    assert!(new != lost && new != shop.credential);
+    agent.cut();
+
+    // Used: the ones before it work no longer.
+    let mut agent = come(&new).await;
+    let said = agent.hear_all(Duration::from_millis(300)).await;
+    assert!(
+        !said.iter().any(|say| matches!(say, Say::Credential(_))),
+        "{said:?}"
+    );
+    for over in [&shop.credential, &lost] {
+        assert_eq!(dial(server, over).await.unwrap_err().status, 401);
+    }
+    assert_eq!(shop.cluster().await["state"], "running");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -112,6 +112,8 @@ async fn a_batch_is_one_event_and_the_counts_one_more() {
     let kinds: Vec<serde_json::Value> = changes
         .iter()
         .map(|change| serde_json::from_str::<serde_json::Value>(change).unwrap()["type"].clone())
+        // These come a moment later, in a transaction of their own.
+        .filter(|kind| *kind != "instances")
         .collect();
     assert_eq!(kinds, ["objects", "environment"]);
 }

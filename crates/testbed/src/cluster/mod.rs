@@ -35,7 +35,6 @@ mod start;
 mod state;
 mod stop;
 mod storage;
-pub(crate) mod tar;
 mod wait;
 
 use std::path::{Path, PathBuf};
@@ -53,6 +52,9 @@ pub use state::{ClusterState, NodeState};
 
 use state::Registry;
 use stop::Leave;
+
+/// A hundred megabytes, unpacked on a busy machine.
+const IMPORT_DEADLINE: Duration = Duration::from_secs(180);
 
 /// Shall containers really run?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -204,6 +206,11 @@ impl LocalCluster {
         self.state.node.is_some()
     }
 
+    /// Hands the images of an OCI archive to the real node.
+    pub async fn import_images(&self, archive: &Path) -> Result<()> {
+        import_images(&self.state, archive).await
+    }
+
     /// Ports, processes, folder.
     pub fn state(&self) -> &ClusterState {
         &self.state
@@ -229,6 +236,37 @@ impl Drop for LocalCluster {
             eprintln!("the cluster {} could not be stopped: {error:#}", self.state.name);
         }
     }
+}
+
+/// Hands the images of an OCI archive to the real node of the local cluster that has this kubeconfig. `false` if it has no
+/// real node, or is no cluster of this machine.
+pub async fn import_images_by_kubeconfig(kubeconfig: &Path, archive: &Path) -> Result<bool> {
+    let wanted = kubeconfig
+        .canonicalize()
+        .unwrap_or_else(|_| kubeconfig.to_owned());
+    let state = list()?.into_iter().find(|state| {
+        state
+            .kubeconfig()
+            .canonicalize()
+            .is_ok_and(|found| found == wanted)
+    });
+    match state {
+        Some(state) if state.node.is_some() => import_images(&state, archive).await.map(|()| true),
+        _ => Ok(false),
+    }
+}
+
+async fn import_images(state: &ClusterState, archive: &Path) -> Result<()> {
+    if state.node.is_none() {
+        bail!(
+            "the cluster {} has no real node, so there is nothing to run images on",
+            state.name
+        );
+    }
+    let ctr = crate::programs::packages::find("ctr").context("`ctr` is missing: install containerd")?;
+    tokio::time::timeout(IMPORT_DEADLINE, ready::import(&state.folder, &ctr, archive))
+        .await
+        .context("containerd did not take the images in time")?
 }
 
 /// All clusters of this user on this machine, whether they run or not.

@@ -79,16 +79,23 @@ pub async fn import_images(folder: &Path, programs: &RealNodePrograms) -> Result
     };
     let archive = folder.join("images.tar");
     fs::write(&archive, images::archive(&contents)).context("cannot write the images")?;
+    import(folder, &programs.distribution.ctr, &archive).await?;
+    let _ = fs::remove_file(archive);
+    Ok(())
+}
+
+/// Hands an OCI archive to the containerd of the cluster in this folder.
+pub async fn import(folder: &Path, ctr: &Path, archive: &Path) -> Result<()> {
     let socket = node::socket(folder);
     wait::until(Duration::from_millis(50), || async {
         UnixStream::connect(&socket).await.is_ok()
     })
     .await;
-    let output = Command::new(&programs.distribution.ctr)
+    let output = Command::new(ctr)
         .arg("--address")
         .arg(&socket)
         .args(["--namespace", "k8s.io", "images", "import"])
-        .arg(&archive)
+        .arg(archive)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
@@ -100,6 +107,5 @@ pub async fn import_images(folder: &Path, programs: &RealNodePrograms) -> Result
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }
-    let _ = fs::remove_file(archive);
     Ok(())
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use flate2::{Compression, GzBuilder};
 use sha2::{Digest, Sha256};
 
-use crate::cluster::tar::Tar;
+use c7n_pack::tar::Tar;
 
 /// A chart's files before they are packed.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Deleted files delete their objects, and a mistake does not delete everything.
 
 use anyhow::{Result, ensure};
+use c7n_api::{ClusterState, Forgotten};
 use c7n_testbed::stack::eventually;
 
 use crate::stand::{PATIENCE, Stand, TestCluster, config_map};
@@ -85,5 +86,35 @@ async fn a_deleted_environment_goes_with_its_namespace_and_leaves_the_others() -
     .await
     .map_err(|error| stand.explain(error))?;
     kept.get("configmap", "a").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cluster_whose_agent_is_gone_for_good_can_be_forgotten() -> Result<()> {
+    let mut stand = Stand::with_cluster("forgotten").await?;
+    let environment = stand.environment("staging").await?;
+    environment.copy.write("a.yaml", &config_map("a", "k", "1"))?;
+    let commit = environment.copy.publish("One").await?;
+    stand.converges("staging", &commit).await?;
+    let project = stand.project.clone();
+    let forget_environment = ["env", "delete", "-p", &project, "staging", "--forget", "--yes"];
+    let refused = stand.cli.output(&forget_environment).await?;
+    ensure!(!refused.status.success(), "its agent is connected");
+
+    stand.agents[0].kill().await?;
+    stand.cluster_becomes("east", ClusterState::Disconnected).await?;
+    let forgotten: Forgotten = stand.cli.json(&forget_environment).await?;
+    let forget_cluster = ["cluster", "delete", "-p", &project, "east", "--forget", "--yes"];
+    stand.cli.run(&forget_cluster).await?;
+
+    ensure!(
+        forgotten.stays.len() == 1
+            && forgotten.stays[0].namespace == environment.namespace
+            && forgotten.stays[0].objects == 1,
+        "it says what stays: {forgotten:?}"
+    );
+    let left: Vec<c7n_api::Cluster> = stand.cli.json(&["cluster", "list", "-p", &project]).await?;
+    ensure!(left.is_empty(), "{left:?}");
+    environment.get("configmap", "a").await?;
     Ok(())
 }

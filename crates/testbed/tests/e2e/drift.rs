@@ -1,6 +1,7 @@
 //! What is changed by hand is put back; what others own is left to them.
 
 use anyhow::{Result, ensure};
+use c7n_api::Drift;
 use c7n_testbed::stack::eventually;
 
 use crate::stand::{PATIENCE, Stand, config_map};
@@ -39,6 +40,29 @@ async fn edits_and_deletions_by_hand_are_repaired() -> Result<()> {
     let live = environment.get("configmap", "a").await?;
     assert_eq!(live["data"]["extra"], "mine", "what Git does not own stays");
     assert_eq!(live["metadata"]["uid"], uid, "repaired, not made anew");
+    eventually("the field and who changed it are told", PATIENCE, || async {
+        let told: Vec<Drift> = stand
+            .cli
+            .json(&["env", "drift", "-p", &stand.project, "staging"])
+            .await?;
+        let [drift] = told.as_slice() else {
+            anyhow::bail!("{told:?}")
+        };
+        let [field] = drift.fields.as_slice() else {
+            anyhow::bail!("{told:?}")
+        };
+        ensure!(
+            drift.object.name == "a" && drift.file.as_deref() == Some("a.yaml") && field.field == ".data.k",
+            "{told:?}"
+        );
+        ensure!(
+            field.manager.as_deref() == Some("kubectl-patch") && field.time_ms.is_some(),
+            "{told:?}"
+        );
+        Ok(())
+    })
+    .await
+    .map_err(|error| stand.explain(error))?;
 
     environment
         .kubectl

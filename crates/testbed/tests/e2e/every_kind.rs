@@ -136,13 +136,7 @@ async fn pods_of_a_deployment_are_seen_below_it_and_become_healthy() -> Result<(
         .copy
         .write("web.yaml", &deployment("2", "c7n.local/no-such-image:9"))?;
     environment.copy.publish("A wrong image").await?;
-    if stand
-        .cluster("east")
-        .await?
-        .nodes
-        .iter()
-        .any(|node| node.name.contains("real"))
-    {
+    if stand.has_real_node("east").await? {
         eventually("the missing image is named", PATIENCE, || async {
             let objects = stand.objects("staging").await?;
             let told = objects.iter().any(|object| {

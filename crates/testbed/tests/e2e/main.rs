@@ -4,12 +4,18 @@
 
 mod bad_input;
 mod big_messages;
+mod causes;
+mod charts;
 mod command_line;
 mod commands;
 mod crashes;
 mod deletions;
+mod deploys;
 mod drift;
 mod every_kind;
+mod images;
+mod joining;
+mod leading;
 mod loops;
 mod releases;
 mod stand;

@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use c7n_api::{Cluster, ClusterState, Environment, EnvironmentError, EnvironmentPhase, LiveObject};
+use c7n_api::{
+    Activation, Cluster, ClusterState, Environment, EnvironmentError, EnvironmentPhase, LiveObject,
+};
 use c7n_testbed::stack::{
-    Access, Agent, Binaries, Cli, Joining, Kubectl, Server, WorkingCopy, cluster_becomes, eventually,
+    Access, Agent, AgentOptions, Binaries, Cli, Joining, Kubectl, Server, WorkingCopy, cluster_becomes,
+    eventually,
 };
 
 /// How long anything may take on a machine that does other things too.
@@ -127,10 +130,85 @@ impl Stand {
         Ok(())
     }
 
+    /// Starts an agent and waits for nothing. `name` is of its folder and log.
+    pub fn agent(
+        &mut self,
+        name: &str,
+        cluster: TestCluster,
+        activation: &Activation,
+        arguments: &[String],
+    ) -> Result<()> {
+        let options = AgentOptions {
+            connect: self.server.connect(),
+            cluster_id: activation.cluster_id.clone(),
+            choerodon_id: activation.choerodon_id.clone(),
+            kubeconfig: cluster.kubeconfig()?,
+            context: None,
+            data: self.folder.path().join(format!("agent-{name}")),
+            arguments: arguments.to_vec(),
+            // Whoever starts an agent by this asks for no release.
+            helm_worker: None,
+        };
+        let log = self.folder.path().join(format!("agent-{name}.log"));
+        self.agents.push(Agent::start(
+            self.server.binaries(),
+            options,
+            &activation.token,
+            &log,
+        )?);
+        Ok(())
+    }
+
+    /// What an agent says that comes with this token and is turned away. It is started only for this.
+    pub async fn refused_with(&self, token: &str, name: &str) -> Result<String> {
+        let options = AgentOptions {
+            connect: self.server.connect(),
+            cluster_id: "of-no-matter".into(),
+            choerodon_id: String::new(),
+            kubeconfig: TestCluster::A.kubeconfig()?,
+            context: None,
+            data: self.folder.path().join(format!("agent-{name}")),
+            arguments: Vec::new(),
+            helm_worker: None,
+        };
+        let log = self.folder.path().join(format!("agent-{name}.log"));
+        let mut agent = Agent::start(self.server.binaries(), options, token, &log)?;
+        let said = eventually("the agent says why it is turned away", PATIENCE, || async {
+            let text = std::fs::read_to_string(&log)?;
+            let line = text.lines().find(|line| line.contains("refused the token"));
+            Ok(line.with_context(|| text.clone())?.to_owned())
+        })
+        .await;
+        agent.kill().await?;
+        said
+    }
+
+    /// Asks an agent by its socket, as a kubelet would by `exec`.
+    pub async fn probe(&self, socket: &Path, what: &str) -> Result<String> {
+        let output = tokio::process::Command::new(&self.server.binaries().agent)
+            .args(["probe", "--socket"])
+            .arg(socket)
+            .arg(what)
+            .output()
+            .await?;
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
     pub async fn cluster(&self, name: &str) -> Result<Cluster> {
         self.cli
             .json(&["cluster", "show", "-p", &self.project, name])
             .await
+    }
+
+    /// Whether containers run on it.
+    pub async fn has_real_node(&self, cluster: &str) -> Result<bool> {
+        let nodes = self.cluster(cluster).await?.nodes;
+        Ok(nodes.iter().any(|node| !node.kubelet_version.starts_with("kwok")))
     }
 
     pub async fn cluster_becomes(&self, name: &str, state: ClusterState) -> Result<()> {

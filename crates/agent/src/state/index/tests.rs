@@ -409,3 +409,221 @@ fn show(index: &mut Index, (name, version, deleted): (String, u64, bool)) {
         watched(index, object(&name, version));
     }
 }
+
+mod causes {
+    use super::*;
+    use crate::state::index::cause::Wish;
+
+    fn kinds() -> [(KindName, KindInfo); 2] {
+        ["Pod", "Event"].map(|kind| (KindName::new("", kind), info("", kind, Scope::Namespaced)))
+    }
+
+    /// An index that has listed its Pods and Events: there were none.
+    fn index() -> Index {
+        let mut index = Index::default();
+        index.environment_added(ENV, "shop");
+        for (name, info) in kinds() {
+            index.watch(&name, &info);
+            let run = index.begin_list(&name, Reach::Cluster);
+            index.end_list(&name, run, Version(1));
+        }
+        index
+    }
+
+    fn see(index: &mut Index, kind: usize, mut object: Value) -> Effects {
+        let (name, info) = &kinds()[kind];
+        let seen = observe(&index.homes(), info, &mut object).unwrap();
+        index.seen(name, &Reach::Cluster, seen)
+    }
+
+    fn pod(version: u64, status: Value) -> Value {
+        let mut pod = object("web-1", version);
+        pod["metadata"]["labels"] = json!({c7n_manifests::labels::RELEASE: "web"});
+        pod["status"] = status;
+        pod
+    }
+
+    fn unready() -> Value {
+        json!({"phase": "Running", "containerStatuses": [{"name": "web", "ready": false, "state": {"running": {}}}]})
+    }
+
+    fn crashed(restarts: u64) -> Value {
+        json!({"phase": "Running", "containerStatuses": [{
+            "name": "web", "restartCount": restarts,
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 1}},
+        }]})
+    }
+
+    fn event(name: &str, version: u64, uid: &str, message: &str) -> Value {
+        let mut event = object(name, version);
+        event["involvedObject"] =
+            json!({"kind": "Pod", "name": "web-1", "uid": uid, "fieldPath": "spec.containers{web}"});
+        event["reason"] = "Unhealthy".into();
+        event["message"] = message.into();
+        event["lastTimestamp"] = format!("2026-01-01T00:00:{version:02}Z").into();
+        event
+    }
+
+    fn cause(index: &Index) -> String {
+        let key = ObjectKey {
+            kind: "Pod".into(),
+            namespace: "shop".into(),
+            name: "web-1".into(),
+            ..ObjectKey::default()
+        };
+        index.object(ENV, &key).unwrap().cause
+    }
+
+    fn last_cause(effects: &Effects) -> Option<&str> {
+        effects.says.iter().rev().find_map(|say| match say {
+            Say::State(state) if state.key.kind == "Pod" => Some(state.cause.as_str()),
+            _ => None,
+        })
+    }
+
+    const FAILS: &str = "the readiness probe of container web fails: HTTP status 503";
+    const MESSAGE: &str = "Readiness probe failed: HTTP probe failed with statuscode: 503";
+
+    #[test]
+    fn an_event_says_why_and_its_object_is_told_anew_in_the_same_digest() {
+        let mut index = index();
+        see(&mut index, 0, pod(5, unready()));
+        assert_eq!(cause(&index), "container web runs and is not ready");
+        let set = |index: &Index| index.detail(ENV, &KindName::new("", "Pod"));
+        let before = set(&index);
+        let effects = see(&mut index, 1, event("e1", 6, "uid-web-1", MESSAGE));
+        assert_eq!(last_cause(&effects), Some(FAILS));
+        assert_eq!(set(&index), before, "a cause is no part of the digest");
+        let again = see(&mut index, 1, event("e1", 7, "uid-web-1", MESSAGE));
+        assert_eq!(last_cause(&again), None, "what was told is not told again");
+        assert_eq!(index.causes().count(), 1);
+
+        let gone = index.gone(
+            &KindName::new("", "Event"),
+            &Reach::Cluster,
+            "shop",
+            "e1",
+            Version(8),
+        );
+        assert_eq!(last_cause(&gone), Some("container web runs and is not ready"));
+        let well = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
+        let effects = see(&mut index, 0, pod(9, well));
+        assert_eq!(last_cause(&effects), Some(""));
+        assert_eq!(index.causes().count(), 0);
+    }
+
+    #[test]
+    fn an_event_of_an_earlier_pod_of_the_same_name_says_nothing() {
+        let mut index = index();
+        see(&mut index, 0, pod(5, unready()));
+        see(&mut index, 1, event("e1", 6, "uid-of-another", MESSAGE));
+        assert_eq!(cause(&index), "container web runs and is not ready");
+    }
+
+    #[test]
+    fn the_log_of_a_crash_is_asked_for_once_per_run() {
+        let mut index = index();
+        let effects = see(&mut index, 0, pod(5, crashed(1)));
+        let wish = Wish {
+            namespace: "shop".into(),
+            pod: "web-1".into(),
+            uid: "uid-web-1".into(),
+            container: "web".into(),
+            restarts: 1,
+            run: c7n_manifests::Run::Previous,
+        };
+        assert_eq!(effects.wishes, std::slice::from_ref(&wish));
+        assert_eq!(see(&mut index, 0, pod(6, crashed(1))).wishes, []);
+
+        let effects = index.tail(&wish, Some(vec!["no database".into(), "bye".into()]));
+        let told = "container web crashes with exit code 1, 1 restart\nno database\nbye";
+        assert_eq!(last_cause(&effects), Some(told));
+        assert_eq!(cause(&index), told);
+        assert_eq!(
+            index.tail(&wish, Some(vec!["no database".into(), "bye".into()])),
+            Effects::default()
+        );
+
+        // The next run says the same, and its log could not be read: it is asked for when the pod is seen again.
+        let next = see(&mut index, 0, pod(7, crashed(2))).wishes;
+        assert_eq!(next[0].restarts, 2);
+        assert!(cause(&index).ends_with("2 restarts\nno database\nbye"));
+        index.tail(&next[0], None);
+        assert_eq!(see(&mut index, 0, pod(8, crashed(2))).wishes, next);
+
+        index.gone(
+            &KindName::new("", "Pod"),
+            &Reach::Cluster,
+            "shop",
+            "web-1",
+            Version(9),
+        );
+        assert_eq!(
+            index.tail(&wish, Some(vec!["late".into()])),
+            Effects::default(),
+            "of a pod that is gone"
+        );
+    }
+
+    #[test]
+    fn a_label_says_which_release_made_an_object() {
+        let mut index = index();
+        let effects = see(&mut index, 0, pod(5, unready()));
+        let Say::State(state) = &effects.says[0] else {
+            panic!()
+        };
+        assert_eq!(state.release, "web");
+    }
+
+    /// Pod, events and log, in every order: the last word is the same.
+    #[test]
+    fn the_order_in_which_things_come_makes_no_difference() {
+        type Step = fn(&mut Index);
+        let steps: [Step; 4] = [
+            |index| drop(see(index, 0, pod(5, crashed(1)))),
+            |index| {
+                drop(see(
+                    index,
+                    1,
+                    event("e1", 6, "uid-web-1", "Liveness probe failed: refused"),
+                ))
+            },
+            |index| {
+                let mut killing = event(
+                    "e2",
+                    7,
+                    "uid-web-1",
+                    "Container web failed liveness probe, will be restarted",
+                );
+                killing["reason"] = "Killing".into();
+                drop(see(index, 1, killing));
+            },
+            |index| drop(see(index, 1, event("e3", 3, "uid-web-1", MESSAGE))),
+        ];
+        let mut orders = vec![vec![]];
+        for step in 0..steps.len() {
+            orders = orders
+                .into_iter()
+                .flat_map(|order: Vec<usize>| {
+                    (0..=order.len()).map(move |at| {
+                        let mut order = order.clone();
+                        order.insert(at, step);
+                        order
+                    })
+                })
+                .collect();
+        }
+        assert_eq!(orders.len(), 24);
+        for order in orders {
+            let mut index = index();
+            for step in &order {
+                steps[*step](&mut index);
+            }
+            assert_eq!(
+                cause(&index),
+                "container web is ended because its liveness probe fails, 1 restart: refused",
+                "{order:?}"
+            );
+        }
+    }
+}

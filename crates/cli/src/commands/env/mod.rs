@@ -1,13 +1,14 @@
 mod confirm_deletions;
 mod create;
 mod delete;
+mod drift;
 mod errors;
 mod history;
 mod list;
 mod objects;
 mod run_command;
 mod show;
-mod tree;
+pub(super) mod tree;
 mod watch;
 
 use std::process::ExitCode;
@@ -32,7 +33,9 @@ pub enum Env {
     History(history::History),
     /// Show what is wrong, by file and line
     Errors(errors::Errors),
-    /// Show the live objects as a tree by owner, with health
+    /// Show what others had changed by hand, field by field, and was put back
+    Drift(drift::DriftCommand),
+    /// Show the live objects as a tree by instance and owner, with health
     Objects(objects::Objects),
     /// Fetch and converge now
     Sync(run_command::Sync),
@@ -62,6 +65,7 @@ pub async fn run(global: &Global, command: Env) -> Result<ExitCode> {
         Env::Watch(command) => return watch::run(global, command).await,
         Env::History(command) => history::run(global, command).await?,
         Env::Errors(command) => errors::run(global, command).await?,
+        Env::Drift(command) => drift::run(global, command).await?,
         Env::Objects(command) => objects::run(global, command).await?,
         Env::Sync(command) => run_command::sync(global, command).await?,
         Env::Restart(command) => run_command::restart(global, command).await?,

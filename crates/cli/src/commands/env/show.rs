@@ -1,5 +1,5 @@
 use anyhow::Result;
-use c7n_api::Environment;
+use c7n_api::{Drift, Environment};
 
 use super::Global;
 use crate::output::{self, Format, dash};
@@ -10,18 +10,18 @@ pub struct Show {
 }
 
 pub async fn run(global: &Global, show: Show) -> Result<()> {
-    let environment: Environment = global
-        .client()?
-        .get(&["projects", global.project()?, "environments", &show.name], &[])
-        .await?;
+    let client = global.client()?;
+    let base = ["projects", global.project()?, "environments", &show.name];
+    let environment: Environment = client.get(&base, &[]).await?;
     if global.output == Format::Table {
-        print!("{}", card(&environment));
+        let drift: Vec<Drift> = client.get(&[&base[..], &["drift"]].concat(), &[]).await?;
+        print!("{}", card(&environment, &drift));
         return Ok(());
     }
     output::print_one(global.output, &environment)
 }
 
-fn card(environment: &Environment) -> String {
+fn card(environment: &Environment, drift: &[Drift]) -> String {
     let commits = &environment.commits;
     let mut rows = vec![
         (
@@ -64,6 +64,15 @@ fn card(environment: &Environment) -> String {
         );
         rows.push(("held", told));
     }
+    if let Some(last) = drift.first() {
+        let told = format!(
+            "{} {} was changed by hand and put back {} ago; see `c7n env drift`",
+            last.object.kind,
+            last.object.name,
+            output::age(last.repaired_ms)
+        );
+        rows.push(("drift", told));
+    }
     rows.into_iter()
         .map(|(name, value)| format!("{name:<12} {value}\n"))
         .collect()
@@ -72,7 +81,7 @@ fn card(environment: &Environment) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use c7n_api::{Commits, EnvironmentPhase, HealthCounts, HeldDeletions, Repository};
+    use c7n_api::{Commits, EnvironmentPhase, HealthCounts, HeldDeletions, ObjectRef, Repository};
 
     #[test]
     fn a_card_tells_the_three_commits_and_what_is_held() {
@@ -112,6 +121,16 @@ mod tests {
             last_seen_ms: Some(0),
             created_ms: 0,
         };
-        insta::assert_snapshot!(card(&environment));
+        let drift = Drift {
+            object: ObjectRef {
+                group: "apps".into(),
+                kind: "Deployment".into(),
+                name: "web".into(),
+            },
+            file: None,
+            fields: Vec::new(),
+            repaired_ms: output::now_ms() - 5_000,
+        };
+        insta::assert_snapshot!(card(&environment, &[drift]));
     }
 }

@@ -1,76 +1,73 @@
-//! Live objects as a tree by owner.
+//! Live objects as a tree: by instance, then by owner.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use c7n_api::LiveObject;
+use c7n_api::{Branch, LiveObject, ObjectTree, Vitals};
 
 use crate::output::{age, dash, table, word};
 
-/// Children stand below their first owner that is known; an object without one is a root. Order: kind, then name.
-pub fn render(objects: &[LiveObject]) -> String {
-    let known: BTreeSet<&str> = objects.iter().map(|object| object.uid.as_str()).collect();
-    let mut children: BTreeMap<Option<&str>, Vec<&LiveObject>> = BTreeMap::new();
-    for object in objects {
-        let parent = object
-            .owners
-            .iter()
-            .map(|owner| owner.uid.as_str())
-            .find(|uid| known.contains(uid) && *uid != object.uid);
-        children.entry(parent).or_default().push(object);
-    }
-    for siblings in children.values_mut() {
-        siblings.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
-    }
+const HEAD: [&str; 5] = ["OBJECT", "HEALTH", "DETAIL", "FILE", "AGE"];
+
+/// Each object below the one that made it.
+pub fn render(tree: &[Branch]) -> String {
     let mut rows = Vec::new();
-    let mut shown = BTreeSet::new();
-    for root in children.get(&None).into_iter().flatten() {
-        branch(root, "", "", &children, &mut shown, &mut rows);
+    for branch in tree {
+        add(branch, "", "", &mut rows);
     }
-    // Owners that name each other would hide themselves: show them as roots.
-    for object in objects {
-        if !shown.contains(object.uid.as_str()) {
-            branch(object, "", "", &children, &mut shown, &mut rows);
-        }
-    }
-    table(&["OBJECT", "HEALTH", "DETAIL", "FILE", "AGE"], rows)
+    table(&HEAD, rows)
 }
 
-fn branch<'a>(
-    object: &'a LiveObject,
-    indent: &str,
-    below: &str,
-    children: &BTreeMap<Option<&str>, Vec<&'a LiveObject>>,
-    shown: &mut BTreeSet<&'a str>,
-    rows: &mut Vec<Vec<String>>,
-) {
-    if !shown.insert(&object.uid) {
-        return;
+/// The instances, and what belongs to none of them.
+pub fn render_by_instance(all: &ObjectTree) -> String {
+    let mut rows = Vec::new();
+    for detail in &all.instances {
+        let instance = &detail.instance;
+        head(
+            &format!("instance {}", instance.name),
+            &instance.vitals,
+            instance.file.as_deref(),
+            &mut rows,
+        );
+        below(&detail.tree, "", &mut rows);
     }
+    if !all.own.is_empty() {
+        head("environment", &all.environment, None, &mut rows);
+        below(&all.own, "", &mut rows);
+    }
+    table(&HEAD, rows)
+}
+
+fn head(name: &str, vitals: &Vitals, file: Option<&str>, rows: &mut Vec<Vec<String>>) {
+    rows.push(vec![
+        name.to_owned(),
+        word(&vitals.health),
+        narrow(dash(vitals.cause.as_ref().map(|cause| cause.text.as_str()))),
+        dash(file),
+        "-".to_owned(),
+    ]);
+}
+
+fn add(branch: &Branch, indent: &str, further: &str, rows: &mut Vec<Vec<String>>) {
+    let object = &branch.object;
     rows.push(vec![
         format!("{indent}{} {}", object.kind, object.name),
         word(&object.health),
-        detail(object),
+        narrow(detail(object)),
         dash(object.file.as_deref()),
         age(object.created_ms),
     ]);
-    let siblings: Vec<&LiveObject> = children
-        .get(&Some(object.uid.as_str()))
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect();
-    for (index, child) in siblings.iter().enumerate() {
-        let (here, further) = if index + 1 == siblings.len() {
+    below(&branch.owned, further, rows);
+}
+
+fn below(branches: &[Branch], indent: &str, rows: &mut Vec<Vec<String>>) {
+    for (index, branch) in branches.iter().enumerate() {
+        let (here, further) = if index + 1 == branches.len() {
             ("└─ ", "   ")
         } else {
             ("├─ ", "│  ")
         };
-        branch(
-            child,
-            &format!("{below}{here}"),
-            &format!("{below}{further}"),
-            children,
-            shown,
+        add(
+            branch,
+            &format!("{indent}{here}"),
+            &format!("{indent}{further}"),
             rows,
         );
     }
@@ -79,34 +76,42 @@ fn branch<'a>(
 /// A longer text would push the columns behind it off the screen; `-o json` has all of it.
 const WIDEST: usize = 90;
 
-fn detail(object: &LiveObject) -> String {
-    let text = whole_detail(object);
+fn narrow(text: String) -> String {
     match text.char_indices().nth(WIDEST) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
     }
 }
 
-fn whole_detail(object: &LiveObject) -> String {
+fn detail(object: &LiveObject) -> String {
+    let filled = |text: &&str| !text.is_empty();
+    // Below the sentence are the last words of a container.
+    let cause = object.cause.as_deref().and_then(|cause| cause.lines().next());
+    if let Some(text) = cause.filter(filled).or(object.message.as_deref().filter(filled)) {
+        return text.to_owned();
+    }
     let columns: Vec<String> = object
         .summary
         .iter()
         .map(|(name, value)| format!("{name} {value}"))
         .collect();
-    match (&object.message, columns.is_empty()) {
-        (Some(message), _) if !message.is_empty() => message.clone(),
-        (_, true) => "-".to_owned(),
-        _ => columns.join(", "),
+    if columns.is_empty() {
+        "-".to_owned()
+    } else {
+        columns.join(", ")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use c7n_api::{HealthStatus, Owner};
+    use std::collections::BTreeMap;
 
-    fn object(kind: &str, name: &str, owner: Option<&str>) -> LiveObject {
-        LiveObject {
+    use super::*;
+    use crate::commands::instance::tests::instance;
+    use c7n_api::{HealthStatus, InstanceDetail};
+
+    fn branch(kind: &str, name: &str, owned: Vec<Branch>) -> Branch {
+        let object = LiveObject {
             group: String::new(),
             version: "v1".into(),
             kind: kind.into(),
@@ -114,57 +119,42 @@ mod tests {
             name: name.into(),
             uid: name.into(),
             health: HealthStatus::Healthy,
-            message: None,
+            message: Some("fine".into()),
+            cause: None,
+            release: None,
             summary: BTreeMap::new(),
-            owners: owner
-                .map(|uid| Owner {
-                    uid: uid.into(),
-                    kind: "Any".into(),
-                    name: uid.into(),
-                })
-                .into_iter()
-                .collect(),
-            managed: owner.is_none(),
+            owners: Vec::new(),
+            managed: false,
             file: None,
             commit: None,
             created_ms: crate::output::now_ms(),
             seen_ms: 0,
-        }
+        };
+        Branch { object, owned }
     }
 
     #[test]
-    fn children_stand_below_their_owner() {
-        let objects = [
-            object("Pod", "web-1-a", Some("web-1")),
-            object("ReplicaSet", "web-1", Some("web")),
-            object("Pod", "web-1-b", Some("web-1")),
-            object("Deployment", "web", None),
-            object("Service", "web-service", None),
-            object("Pod", "orphan", Some("not-known")),
-        ];
-        let text = render(&objects);
-        let names: Vec<&str> = text
-            .lines()
-            .skip(1)
-            .map(|line| line.split("  ").next().unwrap_or_default())
-            .collect();
-        assert_eq!(
-            names,
-            [
-                "Deployment web",
-                "└─ ReplicaSet web-1",
-                "   ├─ Pod web-1-a",
-                "   └─ Pod web-1-b",
-                "Pod orphan",
-                "Service web-service"
-            ]
-            .map(|line| line.split("  ").next().unwrap_or_default())
-        );
-    }
-
-    #[test]
-    fn owners_in_a_circle_are_shown_once_each() {
-        let objects = [object("A", "one", Some("two")), object("B", "two", Some("one"))];
-        assert_eq!(render(&objects).lines().count(), 3);
+    fn objects_stand_below_their_instance_and_their_owner() {
+        let mut pod = branch("Pod", "web-1-b", vec![]);
+        pod.object.cause = Some("crashes\nits last words".into());
+        let set = branch("ReplicaSet", "web-1", vec![branch("Pod", "web-1-a", vec![]), pod]);
+        let tree = vec![branch(
+            "C7NHelmRelease",
+            "web",
+            vec![
+                branch("Deployment", "web", vec![set]),
+                branch("Service", "web", vec![]),
+            ],
+        )];
+        let detail = InstanceDetail {
+            instance: instance("web", Some("Pod web-1-b: crashes")),
+            tree,
+        };
+        let all = ObjectTree {
+            environment: instance("", None).vitals,
+            instances: vec![detail],
+            own: vec![branch("ConfigMap", "settings", vec![])],
+        };
+        insta::assert_snapshot!(render_by_instance(&all));
     }
 }

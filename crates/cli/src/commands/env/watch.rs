@@ -105,7 +105,10 @@ async fn follow(client: &Client, global: &Global, watch: &Watch) -> Result<()> {
                     view.objects.insert(object.uid.clone(), object);
                 }
             }
-            EventChange::Cluster(_) | EventChange::ClusterDeleted { .. } | EventChange::Command(_) => {}
+            EventChange::Cluster(_)
+            | EventChange::ClusterDeleted { .. }
+            | EventChange::Command(_)
+            | EventChange::Instances { .. } => {}
         }
     }
 }

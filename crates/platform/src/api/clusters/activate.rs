@@ -7,6 +7,7 @@ use crate::access::{Verb, tokens};
 use crate::api::authenticate::SignedIn;
 use crate::api::extract::Named;
 use crate::api::{Api, Failure};
+use crate::config::{Image, ImageVersion};
 use crate::store::now_ms;
 
 const VALID_MS: i64 = 24 * 60 * 60 * 1000;
@@ -43,13 +44,16 @@ pub async fn activate_cluster(
     let base = api.store().addresses().http;
     let connect = connect_url(&base);
     let choerodon_id = api.inner.installation_id.clone();
-    let command = format!(
+    let mut command = format!(
         "helm upgrade --install {CHART} {CHART} --repo {base}/charts --create-namespace --namespace choerodon \
          --set config.connect={connect} --set config.token={token} --set config.clusterId={id} \
          --set config.choerodonId={choerodon_id} --set rbac.create=true",
         token = issued.token,
         id = cluster.id,
     );
+    if let Some(image) = &api.inner.agent_image {
+        command.push_str(&image_values(image));
+    }
     let activation = Activation {
         command,
         connect,
@@ -59,6 +63,16 @@ pub async fn activate_cluster(
         expires_ms,
     };
     Ok((StatusCode::CREATED, Json(activation)))
+}
+
+/// The agent's image, as values of its chart.
+fn image_values(image: &Image) -> String {
+    let version = match &image.version {
+        Some(ImageVersion::Tag(tag)) => format!(" --set image.tag={tag}"),
+        Some(ImageVersion::Digest(digest)) => format!(" --set image.digest={digest}"),
+        None => String::new(),
+    };
+    format!(" --set image.repository={}{version}", image.repository)
 }
 
 /// `http` becomes `ws`, `https` becomes `wss`.
@@ -72,6 +86,16 @@ fn connect_url(base: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_agents_image_is_part_of_the_command_where_one_is_set() {
+        let values = |text| image_values(&crate::config::image(text).unwrap());
+        assert_eq!(
+            values("r.example.com/agent:1"),
+            " --set image.repository=r.example.com/agent --set image.tag=1"
+        );
+        assert_eq!(values("agent"), " --set image.repository=agent");
+    }
 
     #[test]
     fn the_agent_dials_as_safely_as_people_browse() {

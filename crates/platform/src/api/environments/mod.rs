@@ -3,6 +3,7 @@
 mod confirm_deletions;
 mod create;
 mod delete;
+mod drift;
 mod errors;
 mod history;
 mod objects;
@@ -20,6 +21,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(history::environment_history))
         .routes(routes!(errors::environment_errors))
         .routes(routes!(objects::environment_objects))
+        .routes(routes!(drift::environment_drift))
         .routes(routes!(confirm_deletions::confirm_deletions))
 }
 

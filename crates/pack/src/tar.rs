@@ -1,8 +1,10 @@
-//! Writes the little of the tar format (POSIX ustar) that images need; the same entries give the same bytes.
+//! Writes the little of the tar format (POSIX ustar) that images and charts need; the same entries give the same bytes.
 //!
-//! Names are up to 100 bytes, times are 0, owner is root.
+//! Names are up to 255 bytes (with a slash where the field ends), links up to 100, times are 0, owner is root.
 
 const BLOCK: usize = 512;
+const NAME: usize = 100;
+const PREFIX: usize = 155;
 
 /// What an entry is.
 enum Kind<'a> {
@@ -11,6 +13,7 @@ enum Kind<'a> {
     Link(&'a str),
 }
 
+/// An archive under construction.
 #[derive(Default)]
 pub struct Tar {
     bytes: Vec<u8>,
@@ -43,7 +46,8 @@ impl Tar {
             Kind::Link(target) => (b'2', target, &[]),
         };
         let mut header = [0_u8; BLOCK];
-        put(&mut header, 0, 100, name.as_bytes());
+        let (prefix, name) = split(name);
+        put(&mut header, 0, NAME, name.as_bytes());
         put(&mut header, 100, 8, format!("{mode:07o}").as_bytes());
         put(&mut header, 108, 8, b"0000000");
         put(&mut header, 116, 8, b"0000000");
@@ -53,6 +57,7 @@ impl Tar {
         header[156] = flag;
         put(&mut header, 157, 100, target.as_bytes());
         put(&mut header, 257, 8, b"ustar\x0000");
+        put(&mut header, 345, PREFIX, prefix.as_bytes());
         let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
         put(&mut header, 148, 8, format!("{sum:06o}\0 ").as_bytes());
 
@@ -60,6 +65,17 @@ impl Tar {
         self.bytes.extend(content);
         self.bytes.resize(self.bytes.len().next_multiple_of(BLOCK), 0);
     }
+}
+
+/// A long name goes into two fields, parted at a slash.
+fn split(name: &str) -> (&str, &str) {
+    if name.len() <= NAME {
+        return ("", name);
+    }
+    name.match_indices('/')
+        .map(|(at, _)| (&name[..at], &name[at + 1..]))
+        .find(|(prefix, rest)| prefix.len() <= PREFIX && rest.len() <= NAME && !rest.is_empty())
+        .unwrap_or(("", name))
 }
 
 fn put(header: &mut [u8; BLOCK], at: usize, room: usize, field: &[u8]) {
@@ -83,6 +99,8 @@ mod tests {
         tar.folder("tmp/", 0o1777);
         tar.file("program", 0o755, &[7; 700]);
         tar.link("bin", "program");
+        let deep = format!("{}/{}", "d".repeat(90), "f".repeat(90));
+        tar.file(&deep, 0o644, b"deep");
         let folder = tempfile::tempdir().unwrap();
         let archive = folder.path().join("a.tar");
         std::fs::write(&archive, tar.finish()).unwrap();
@@ -102,5 +120,6 @@ mod tests {
             Some("program")
         );
         assert!(folder.path().join("tmp").is_dir());
+        assert_eq!(std::fs::read(folder.path().join(deep)).unwrap(), b"deep");
     }
 }

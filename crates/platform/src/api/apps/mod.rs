@@ -1,0 +1,31 @@
+//! The catalogue: applications, what is published of them, and who may read a project's charts.
+
+mod create;
+mod delete;
+mod publish;
+mod read;
+mod tokens;
+mod versions;
+
+use axum::extract::DefaultBodyLimit;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Api;
+
+/// Bytes of an archive; the budget of reading one is the same.
+const ARCHIVE: usize = 20 << 20;
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    let publish = OpenApiRouter::new()
+        .routes(routes!(publish::publish_chart))
+        .layer(DefaultBodyLimit::max(ARCHIVE));
+    OpenApiRouter::new()
+        .routes(routes!(read::list_apps, create::create_app))
+        .routes(routes!(read::get_app, delete::delete_app))
+        .routes(routes!(versions::list_app_versions))
+        .routes(routes!(versions::get_app_version))
+        .routes(routes!(tokens::list_chart_tokens, tokens::issue_chart_token))
+        .routes(routes!(tokens::revoke_chart_token))
+        .merge(publish)
+}

@@ -1,0 +1,45 @@
+use axum::Json;
+use axum::extract::State;
+use c7n_api::{Deployed, Mode, Problem};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::api::authenticate::SignedIn;
+use crate::api::extract::{Asked, Named};
+use crate::api::{Api, Failure};
+use crate::deploy::Operation;
+
+#[derive(Deserialize, IntoParams)]
+pub struct How {
+    /// `dry-run` only tells what would be.
+    mode: Option<Mode>,
+}
+
+/// Delete an instance: what describes it is taken out of the repository, and the agent uninstalls it.
+#[utoipa::path(
+    delete, path = "/projects/{project}/environments/{environment}/instances/{instance}", tag = "deploy",
+    params(
+        ("project" = String, Path, description = "name or id"), ("environment" = String, Path, description = "name or id"),
+        ("instance" = String, Path), How,
+    ),
+    responses(
+        (status = 200, body = Deployed), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem),
+    )
+)]
+pub async fn delete_instance(
+    State(api): State<Api>,
+    who: SignedIn,
+    Named((project, environment, instance)): Named<(String, String, String)>,
+    Asked(how): Asked<How>,
+) -> Result<Json<Deployed>, Failure> {
+    let mode = how.mode.unwrap_or_default();
+    super::carry_out(
+        &api,
+        &who,
+        (&project, &environment),
+        Operation::Delete { instance },
+        mode,
+    )
+    .await
+}

@@ -1,0 +1,44 @@
+use axum::Json;
+use axum::extract::State;
+use c7n_api::{Deployed, Mode, Problem};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::api::authenticate::SignedIn;
+use crate::api::extract::{Asked, Named};
+use crate::api::{Api, Failure};
+use crate::deploy::{self, Operation};
+
+#[derive(Deserialize, IntoParams)]
+pub struct Which {
+    /// Blob id of the content that is removed.
+    expected: String,
+    /// `dry-run` only tells what would be.
+    mode: Option<Mode>,
+}
+
+/// Remove a file, as a commit. The objects that it describes are deleted.
+#[utoipa::path(
+    delete, path = "/projects/{project}/environments/{environment}/files/{path}", tag = "deploy",
+    params(
+        ("project" = String, Path, description = "name or id"), ("environment" = String, Path, description = "name or id"),
+        ("path" = String, Path, description = "with each `/` written as `%2F`"), Which,
+    ),
+    responses(
+        (status = 200, body = Deployed), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem, description = "the file is another than `expected`"), (status = 422, body = Problem),
+    )
+)]
+pub async fn remove_repository_file(
+    State(api): State<Api>,
+    who: SignedIn,
+    Named((project, environment, path)): Named<(String, String, String)>,
+    Asked(which): Asked<Which>,
+) -> Result<Json<Deployed>, Failure> {
+    let mode = which.mode.unwrap_or_default();
+    let operation = Operation::RemoveFile(deploy::RemoveFile {
+        path,
+        expected: which.expected,
+    });
+    super::carry_out(&api, &who, (&project, &environment), operation, mode).await
+}
