@@ -70,7 +70,7 @@ impl Hand {
             .ok()
             .flatten()
             .ok_or(ManifestError::Unreadable(revision))?;
-        self.state.watch_kinds(
+        self.state.watch_kinds_that_live(
             made.iter()
                 .map(|it| KindName::new(it.group.clone(), it.kind.clone())),
         );
