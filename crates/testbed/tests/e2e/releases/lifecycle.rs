@@ -55,7 +55,10 @@ async fn a_release_follows_its_file_and_helm_sees_it() -> Result<()> {
     scene.push(&[&first], "Back to the first").await?;
     let status = scene.deployed("web", 4).await?;
     assert_eq!(status["chart"], "web-1.0.0");
-    assert!(scene.charts.received().is_empty(), "nothing is fetched for a rollback");
+    assert!(
+        scene.charts.received().is_empty(),
+        "nothing is fetched for a rollback"
+    );
     assert_eq!(
         scene.environment.get("configmap", "web").await?["data"]["message"],
         "one"
