@@ -21,6 +21,14 @@ pub async fn programs(profile: Profile) -> Result<()> {
     run("cargo build", &mut command).await
 }
 
+/// The programs, and the tests of every crate. Cargo chooses features for all that it builds at once: in any other order
+/// it would compile the dependencies a second time for the tests, and a third time for the tests on clusters.
+pub async fn with_tests() -> Result<()> {
+    let mut command = cargo();
+    command.args(["build", "--workspace", "--bins", "--tests"]);
+    run("cargo build", &mut command).await
+}
+
 /// Where they are afterwards: this program lies beside those of the same profile.
 pub fn folder(profile: Profile) -> Result<PathBuf> {
     let me = std::env::current_exe()?;

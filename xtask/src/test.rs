@@ -46,6 +46,9 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     if wanted(Part::Lint) {
         step("formatting and lints", lint()).await?;
     }
+    if wanted(Part::Unit) || wanted(Part::E2e) || wanted(Part::Demo) {
+        step("programs and tests", build::with_tests()).await?;
+    }
     if wanted(Part::Unit) {
         step("tests of each crate", unit(&arguments.rest)).await?;
     }
@@ -85,16 +88,9 @@ async fn lint() -> Result<()> {
 }
 
 async fn unit(rest: &[String]) -> Result<()> {
+    // All but the tests on clusters, which `cargo test` leaves out (see crates/testbed/Cargo.toml).
     let mut command = cargo();
-    // The crates one by one would do the same with more words; only the tests on clusters are left out here.
-    command
-        .args(["test", "--workspace", "--exclude", "c7n-testbed", "--quiet", "--"])
-        .args(rest);
-    run_program("cargo test", &mut command).await?;
-    let mut command = cargo();
-    command
-        .args(["test", "--package", "c7n-testbed", "--lib", "--quiet", "--"])
-        .args(rest);
+    command.args(["test", "--workspace", "--quiet", "--"]).args(rest);
     run_program("cargo test", &mut command).await?;
     worker().await
 }
@@ -111,7 +107,6 @@ async fn worker() -> Result<()> {
 }
 
 async fn e2e(rest: &[String]) -> Result<()> {
-    build::programs(build::Profile::Dev).await?;
     cluster::sweep().await?;
     let kubectl = programs::ensure(Program::Kubectl).await?;
     let suffix = std::process::id();
@@ -136,8 +131,7 @@ async fn e2e(rest: &[String]) -> Result<()> {
     command
         .args([
             "test",
-            "--package",
-            "c7n-testbed",
+            "--workspace",
             "--test",
             "e2e",
             "--",
@@ -163,5 +157,9 @@ async fn e2e(rest: &[String]) -> Result<()> {
 }
 
 async fn demo() -> Result<()> {
-    run_program("cargo xtask demo", cargo().args(["xtask", "demo", "--once"])).await
+    run_program(
+        "cargo xtask demo",
+        cargo().args(["xtask", "demo", "--once", "--built"]),
+    )
+    .await
 }

@@ -25,9 +25,11 @@ fn tree_within(files: &[(&str, &str)], confinement: &Confinement) -> Tree {
     assembled(parsed.collect(), confinement, &builtin_scope)
 }
 
+type Parsed = Result<Vec<Object>, Vec<FileError>>;
+
 /// Whoever needs names and digests alone must find the same.
 fn assembled(
-    files: Vec<(String, Result<Vec<Object>, Vec<FileError>>)>,
+    files: Vec<(String, Parsed)>,
     confinement: &Confinement,
     scope: &dyn Fn(&GroupKind) -> Option<Scope>,
 ) -> Tree {

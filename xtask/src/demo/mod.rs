@@ -28,6 +28,9 @@ pub struct Arguments {
     /// End after the last step instead of waiting for Ctrl-C
     #[arg(long)]
     once: bool,
+    /// The programs are built already
+    #[arg(long, hide = true)]
+    built: bool,
     /// Use the cluster of KUBECONFIG instead of one of our own
     #[arg(long)]
     use_my_cluster: bool,
@@ -42,8 +45,10 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<()> {
     let mut teller = Teller::new();
     packages::check_git_and_ssh()?;
-    teller.say("building the server, the agent and the command line");
-    build::programs(build::Profile::Dev).await?;
+    if !arguments.built {
+        teller.say("building the server, the agent and the command line");
+        build::programs(build::Profile::Dev).await?;
+    }
     let binaries = Binaries::beside_me()?;
     teller.done("the three programs are built");
 

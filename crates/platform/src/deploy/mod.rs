@@ -8,9 +8,9 @@
 //! Never: an object of the cluster is touched, an agent is waited for.
 
 mod delete;
-mod deploy;
 mod error;
 mod files;
+mod instance;
 mod plan;
 mod preview;
 mod release;
@@ -30,9 +30,9 @@ use crate::catalogue::ChartFacts;
 use crate::repositories::Repositories;
 use crate::store::{IntakeRow, Store, now_ms};
 
-pub use deploy::Deploy;
 pub use error::DeployError;
 pub use files::{PutFile, RemoveFile, list_files, read_file};
+pub use instance::Deploy;
 use plan::Plan;
 use preview::Preview;
 pub use release::check_repository;

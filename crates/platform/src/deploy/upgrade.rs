@@ -5,7 +5,7 @@ use c7n_api::{ChartChoice, NewValues, OnConflict};
 use super::plan::Plan;
 use super::release::Release;
 use super::snapshot::Snapshot;
-use super::{DeployError, deploy, release, values};
+use super::{DeployError, instance, release, values};
 use crate::catalogue::{ChartFacts, FactsError};
 
 pub struct Upgrade {
@@ -52,7 +52,7 @@ impl Upgrade {
             new.version
         );
         let mut plan = now
-            .plan("upgrade", &deploy::edits(&new, &values, now.values()), message)?
+            .plan("upgrade", &instance::edits(&new, &values, now.values()), message)?
             .of_chart(&new.chart, &new.version);
         plan.conflicts = conflicts;
         plan.conflicts_accepted = self.conflicts == OnConflict::KeepMine;

@@ -206,10 +206,8 @@ impl Seen {
     /// What the agent reported of the release itself.
     fn result(&self) -> Option<&ObjectResult> {
         let delivery = self.entry.as_ref()?.delivery.as_ref()?;
-        let objects = delivery.objects.iter();
-        objects
-            .filter(|result| result.kind == KIND && result.name == self.instance)
-            .next_back()
+        let mut objects = delivery.objects.iter();
+        objects.rfind(|result| result.kind == KIND && result.name == self.instance)
     }
 }
 
