@@ -12,11 +12,11 @@ use crate::api::extract::{Asked, Named};
 use crate::api::{Api, Failure};
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Fate {
     /// With all its environments, for a cluster that will not come back: the platform's side is deleted at once, and what is
     /// in the cluster stays as it is. Refused while the agent is connected.
-    #[serde(default)]
-    forget: bool,
+    forget: Option<bool>,
 }
 
 /// Delete a cluster that has no environments. Its agent can no longer connect.
@@ -35,15 +35,16 @@ pub async fn delete_cluster(
     Asked(fate): Asked<Fate>,
 ) -> Result<Response, Failure> {
     let (project, cluster) = api.cluster(&who, Verb::Manage, (&project, &cluster)).await?;
+    let forget = fate.forget == Some(true);
     let mut tx = api.store().write().await?;
     let environments = tx.left_behind(&cluster.id).await?;
-    if fate.forget && tx.is_connected(&cluster.id).await? {
+    if forget && tx.is_connected(&cluster.id).await? {
         return Err(Failure::conflict(
             "the agent of this cluster is connected",
             "delete its environments, so that the agent removes them, and then the cluster without `forget`",
         ));
     }
-    if !fate.forget && !environments.is_empty() {
+    if !forget && !environments.is_empty() {
         return Err(Failure::conflict(
             format!("the cluster still has {} environments", environments.len()),
             "delete its environments first; if the cluster will not come back, forget it with them: \
@@ -57,7 +58,7 @@ pub async fn delete_cluster(
             .await?;
     }
     tx.delete_cluster(&cluster.id).await?;
-    let verb = if fate.forget { "forget" } else { "delete" };
+    let verb = if forget { "forget" } else { "delete" };
     let resource = format!("cluster/{}", cluster.name);
     tx.audit(&who.name(), verb, &resource, Some(&project.id)).await?;
     tx.commit().await?;
@@ -65,7 +66,7 @@ pub async fn delete_cluster(
     for (id, _) in &environments {
         api.inner.repositories.remove(id).await;
     }
-    if !fate.forget {
+    if !forget {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let left = environments.into_iter().map(|(_, left)| left);

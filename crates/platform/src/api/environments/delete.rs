@@ -13,13 +13,13 @@ use crate::api::{Api, Failure};
 use crate::store::{Removal, Tx};
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Fate {
     /// What becomes of the namespace; `keep` unless said otherwise.
     namespace: Option<NamespaceFate>,
     /// Without the agent, for a cluster that will not come back: the platform's side is deleted at once, and what is in the
     /// cluster stays as it is. Refused while the agent is connected.
-    #[serde(default)]
-    forget: bool,
+    forget: Option<bool>,
 }
 
 /// Delete an environment.
@@ -48,7 +48,7 @@ pub async fn delete_environment(
     let resource = format!("environment/{}", environment.name);
     let mut tx = api.store().write().await?;
     // Asked inside of the transaction: an agent's first session would otherwise be missed.
-    let end = if fate.forget {
+    let end = if fate.forget == Some(true) {
         let forgotten = forget(&api, &mut tx, &environment).await?;
         tx.audit(&who.name(), "forget", &resource, Some(&project.id))
             .await?;
