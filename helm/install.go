@@ -35,6 +35,11 @@ func (s *session) install() (any, error) {
 		}
 	}
 
+	brings, err := s.mayBring(loaded)
+	if err != nil {
+		return nil, err
+	}
+
 	install := action.NewInstall(s.config)
 	install.ReleaseName = s.request.Name
 	install.Namespace = s.request.Namespace
@@ -48,7 +53,8 @@ func (s *session) install() (any, error) {
 	install.ForceConflicts = s.request.ForceConflicts
 	install.PostRenderer = s.labeller(history)
 	s.hooks.events = []release.HookEvent{release.HookPreInstall, release.HookPostInstall}
-	if len(loaded.CRDObjects()) > 0 {
+	install.SkipCRDs = !brings
+	if brings && len(loaded.CRDObjects()) > 0 {
 		// The kinds that they define must be seen by the chart's templates.
 		s.config.Capabilities = nil
 		defer s.cluster.forget()

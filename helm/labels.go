@@ -26,16 +26,16 @@ type label struct{ key, value string }
 // The commit on a template changes only together with the template: otherwise every commit of an environment would
 // roll every pod in it.
 type labeller struct {
-	namespace string
-	stable    []label
-	commit    *label
-	earlier   earlier
-	scrubber  *scrubber
-	progress  *progress
+	confinement confinement
+	stable      []label
+	commit      *label
+	earlier     earlier
+	scrubber    *scrubber
+	progress    *progress
 }
 
 func newLabeller(request *request, earlier earlier, scrubber *scrubber) *labeller {
-	l := &labeller{namespace: request.Namespace, earlier: earlier, scrubber: scrubber}
+	l := &labeller{confinement: confinement{namespace: request.Namespace}, earlier: earlier, scrubber: scrubber}
 	for _, wanted := range []label{{labelRelease, request.Name}, {labelEnv, request.Environment}} {
 		if isLabelValue(wanted.value) {
 			l.stable = append(l.stable, wanted)
@@ -127,17 +127,17 @@ func (l *labeller) object(node *kyaml.Node) error {
 	return nil
 }
 
-// confine refuses an object of another namespace: it is another environment's.
 func (l *labeller) confine(node *kyaml.Node) error {
-	namespace := scalar(lookup(node, "metadata", "namespace"))
-	if namespace == "" || namespace == l.namespace {
-		return nil
+	refused := l.confinement.check(
+		scalar(lookup(node, "apiVersion")),
+		scalar(lookup(node, "kind")),
+		scalar(lookup(node, "metadata", "namespace")),
+		scalar(lookup(node, "metadata", "name")),
+	)
+	if refused != nil {
+		return refused
 	}
-	return &failure{
-		Kind:   kindRefused,
-		Object: scalar(lookup(node, "kind")) + "/" + scalar(lookup(node, "metadata", "name")),
-		Reason: "the chart puts it into the namespace " + namespace + "; a release stays in its own",
-	}
+	return nil
 }
 
 func (l *labeller) write(labels *kyaml.Node, commit *label) {

@@ -33,6 +33,9 @@ type request struct {
 	Commit      string `json:"commit"`
 	SpecDigest  string `json:"specDigest"`
 
+	// ClusterKinds without a namespace that the chart may hold; all if absent.
+	ClusterKinds *[]string `json:"clusterKinds"`
+
 	TakeOwnership  bool `json:"takeOwnership"`
 	ForceConflicts bool `json:"forceConflicts"`
 	// RollBack: workloads are waited for, and the last good revision is restored on failure.

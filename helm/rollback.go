@@ -30,6 +30,12 @@ func (s *session) rollback() (any, error) {
 		return nil, &failure{Kind: kindNotFound, Reason: fmt.Sprintf("revision %d is not kept", s.request.Revision)}
 	}
 
+	for _, revision := range []*release.Release{target, newest} {
+		if err := s.confinement().stored(revision); err != nil {
+			return nil, err
+		}
+	}
+
 	rollback := action.NewRollback(s.config)
 	rollback.Version = s.request.Revision
 	rollback.MaxHistory = historyMax

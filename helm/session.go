@@ -250,6 +250,7 @@ func (s *session) labeller(history []*release.Release) *labeller {
 	}
 	labeller := newLabeller(s.request, before, s.scrubber)
 	labeller.progress = s.progress
+	labeller.confinement = s.confinement()
 	return labeller
 }
 

@@ -20,6 +20,9 @@ func (s *session) test() (any, error) {
 	if isUnfinished(newest) {
 		return nil, pending(newest)
 	}
+	if err := s.confinement().stored(newest); err != nil {
+		return nil, err
+	}
 	test := action.NewReleaseTesting(s.config)
 	test.Namespace = s.request.Namespace
 	test.Timeout = s.request.timeout()

@@ -19,6 +19,12 @@ func (s *session) uninstall() (any, error) {
 	if newest == nil || newest.Info.Status == rcommon.StatusUninstalled && s.request.KeepHistory {
 		return nil, &failure{Kind: kindNotFound, Reason: "no release of this name is installed"}
 	}
+	// What a chart was once allowed may go; Helm deletes nothing that bears the marks of others.
+	inside := s.confinement()
+	inside.kinds = nil
+	if err := inside.stored(newest); err != nil {
+		return nil, err
+	}
 	uninstall := action.NewUninstall(s.config)
 	uninstall.KeepHistory = s.request.KeepHistory
 	uninstall.Timeout = s.request.timeout()

@@ -30,6 +30,10 @@ func (s *session) upgrade() (any, error) {
 	if isUnfinished(newest) {
 		return nil, pending(newest)
 	}
+	// What it holds and the new one does not is deleted.
+	if err := s.confinement().stored(current(history)); err != nil {
+		return nil, err
+	}
 
 	upgrade := action.NewUpgrade(s.config)
 	upgrade.Namespace = s.request.Namespace

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use c7n_testbed::cluster::{self, ClusterOptions, LocalCluster, Progress, RealNode};
 use c7n_testbed::programs::{self, Program, packages};
 use clap::Args;
+use tokio::process::Command;
 
 use crate::build::{self, cargo, run as run_program};
 use crate::image;
@@ -94,7 +95,19 @@ async fn unit(rest: &[String]) -> Result<()> {
     command
         .args(["test", "--package", "c7n-testbed", "--lib", "--quiet", "--"])
         .args(rest);
-    run_program("cargo test", &mut command).await
+    run_program("cargo test", &mut command).await?;
+    worker().await
+}
+
+/// The pure parts of the Helm worker; what it does to a cluster is tested from `crates/helm`.
+async fn worker() -> Result<()> {
+    let mut command = Command::new("go");
+    command
+        .args(["test", "-mod=readonly", "-trimpath", "./..."])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../helm"))
+        .env("CGO_ENABLED", "0")
+        .env_remove("GOFLAGS");
+    run_program("go test", &mut command).await
 }
 
 async fn e2e(rest: &[String]) -> Result<()> {

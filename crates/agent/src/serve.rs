@@ -43,6 +43,16 @@ pub struct Ready {
     pub readiness: Readiness,
     /// Random, new with each start of the program.
     pub instance_id: String,
+    pub memory: Memory,
+}
+
+/// What the folder says of environments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// The newest that any copy knows: the agent goes on from it, also while the platform is away.
+    Own,
+    /// Another copy has led meanwhile: to go on from here could take back what it delivered. The platform is waited for.
+    Overtaken,
 }
 
 /// Runs the agent until `shutdown`, or until this copy leads no longer.
@@ -60,6 +70,7 @@ pub async fn serve(
         credentials,
         readiness,
         instance_id,
+        memory,
     } = ready;
     let data = config.data_dir.as_path();
     // Two stages: what works stops first, and its last words still reach the platform.
@@ -94,10 +105,13 @@ pub async fn serve(
         works.clone(),
         work.clone(),
     );
-    let restored = environments
-        .restore()
-        .await
-        .context("the saved environments cannot be read")?;
+    let restored = match memory {
+        Memory::Own => environments
+            .restore()
+            .await
+            .context("the saved environments cannot be read")?,
+        Memory::Overtaken => 0,
+    };
     if restored > 0 {
         tracing::info!(restored, "environments go on from disk");
     }
@@ -107,7 +121,7 @@ pub async fn serve(
         client: access.client(),
         discovery: discovery.clone(),
         directory: environments.directory(),
-        eyes: state.eyes(),
+        state: state.clone(),
     };
     let orders = releases::start(&config, ground, credentials.watch(), &works, work.clone())
         .context("the controller of releases cannot be started")?;

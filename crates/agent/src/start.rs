@@ -19,7 +19,7 @@ use crate::config::{Config, Token};
 use crate::files;
 use crate::health::{Listener, Readiness};
 use crate::lease::{Fence, Keeper, Standing, Terms};
-use crate::serve::{Ready, serve};
+use crate::serve::{Memory, Ready, serve};
 use crate::session::{CredentialStore, Credentials, Door, FileStore, SecretStore};
 
 /// An API server that is away at the start is asked again this often.
@@ -68,7 +68,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let (release, lost) = (CancellationToken::new(), CancellationToken::new());
     // Also when this function ends early, nobody must wait for a Lease that nobody uses.
     let released = release.clone().drop_guard();
-    let mut kept = None;
+    let (mut kept, mut memory) = (None, Memory::Own);
     if let Some(place) = &place {
         let me = format!("{}_{}", name(&config), &instance_id[..8]);
         let client = access.unfenced();
@@ -89,8 +89,10 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> anyhow::Resul
             token: token.as_ref(),
             readiness: &readiness,
         };
-        if waiting.stand_by(standing.clone(), &shutdown).await {
-            tasks.spawn(watch_loss(standing, lost.clone(), end.clone()));
+        if let Some(tenure) = waiting.stand_by(standing.clone(), &shutdown).await {
+            memory = remember_tenure(&config.data_dir, tenure)
+                .with_context(|| format!("{} cannot be written (--data-dir)", config.data_dir.display()))?;
+            tasks.spawn(watch_loss(standing, release.clone(), lost.clone(), end.clone()));
         }
     }
     let outcome = if shutdown.is_cancelled() {
@@ -111,6 +113,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> anyhow::Resul
                     credentials,
                     readiness,
                     instance_id,
+                    memory,
                 };
                 Box::pin(serve(config, ready, shutdown, lost.clone())).await
             }
@@ -137,13 +140,17 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    /// True when this copy leads; false when it is to stop.
-    async fn stand_by(&self, mut standing: watch::Receiver<Standing>, shutdown: &CancellationToken) -> bool {
+    /// The tenure, when this copy leads; none when it is to stop.
+    async fn stand_by(
+        &self,
+        mut standing: watch::Receiver<Standing>,
+        shutdown: &CancellationToken,
+    ) -> Option<i32> {
         loop {
             let now = standing.borrow_and_update().clone();
             match &now {
-                Standing::Leading => return true,
-                Standing::Lost => return false,
+                Standing::Leading { tenure } => return Some(*tenure),
+                Standing::Lost => return None,
                 Standing::Unknown { trouble } => self.readiness.not_ready(trouble),
                 Standing::By { holder } => tracing::info!(holder, "this copy stands by"),
             }
@@ -158,8 +165,8 @@ impl Waiting<'_> {
                 std::future::pending::<()>().await;
             };
             tokio::select! {
-                () = shutdown.cancelled() => return false,
-                changed = standing.changed() => if changed.is_err() { return false },
+                () = shutdown.cancelled() => return None,
+                changed = standing.changed() => if changed.is_err() { return None },
                 () = look => {}
             }
         }
@@ -182,16 +189,32 @@ impl Waiting<'_> {
     }
 }
 
+/// Writes the tenure down, and tells whether the one before it was this folder's as well. If it was not, another copy has
+/// gone further than what lies here.
+fn remember_tenure(data: &Path, tenure: i32) -> std::io::Result<Memory> {
+    let path = data.join("tenure");
+    let before =
+        files::read(&path)?.and_then(|text| String::from_utf8(text).ok()?.trim().parse::<i32>().ok());
+    files::replace(&path, tenure.to_string().as_bytes())?;
+    // The very first tenure of all follows none.
+    Ok(match before {
+        Some(before) if before.checked_add(1) == Some(tenure) => Memory::Own,
+        None if tenure == 0 => Memory::Own,
+        _ => Memory::Overtaken,
+    })
+}
+
 async fn watch_loss(
     mut standing: watch::Receiver<Standing>,
+    release: CancellationToken,
     lost: CancellationToken,
     end: CancellationToken,
 ) {
     tokio::select! {
         () = end.cancelled() => {}
         gone = standing.wait_for(|standing| *standing == Standing::Lost) => {
-            // A keeper that ended without a word kept nothing either, unless it was told to.
-            if gone.is_ok() {
+            // A keeper that broke keeps nothing either; one that was told to give it back has not lost it.
+            if gone.is_ok() || !release.is_cancelled() {
                 lost.cancel();
             }
         }
@@ -263,5 +286,32 @@ async fn reach_cluster(
             () = shutdown.cancelled() => return Ok(None),
             () = sleep(ASK_AGAIN) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_in_the_folder_counts_only_if_nobody_else_led_meanwhile() {
+        let data = tempfile::tempdir().unwrap();
+        for (tenure, expected) in [
+            (0, Memory::Own),
+            (1, Memory::Own),
+            (2, Memory::Own),
+            (4, Memory::Overtaken),
+            (5, Memory::Own),
+            // The Lease was deleted by hand: who led since is not known.
+            (0, Memory::Overtaken),
+        ] {
+            assert_eq!(
+                remember_tenure(data.path(), tenure).unwrap(),
+                expected,
+                "{tenure}"
+            );
+        }
+        let new = tempfile::tempdir().unwrap();
+        assert_eq!(remember_tenure(new.path(), 7).unwrap(), Memory::Overtaken);
     }
 }

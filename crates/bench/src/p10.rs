@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use c7n_helm::storage::ReleaseStore;
 use c7n_helm::{
-    Chart, Conflicts, HelmEngine, Install, Labels, OnFailure, Ownership, ReleaseId, SpecDigest, Upgrade,
-    WorkerEngine, WorkerOptions,
+    Chart, ClusterKinds, Conflicts, HelmEngine, Install, Labels, OnFailure, Ownership, ReleaseId, SpecDigest,
+    Upgrade, WorkerEngine, WorkerOptions,
 };
 use c7n_testbed::programs::{self, Program};
 use c7n_testbed::stack::charts::ChartFolder;
@@ -39,6 +39,9 @@ pub async fn run(kubeconfig: &Path, releases: usize) -> Result<Value> {
     let decided = stage.decide(releases.min(100)).await?;
 
     let mut result = report("p10", &installed, Some(&installed_floor));
+    // The times are means over a batch.
+    result["n"] = json!(releases);
+    result["batch"] = json!(BATCH);
     result["workers"] = json!(WORKERS);
     result["upgrade_p50_ms"] = json!(round(upgraded.percentile(0.5)));
     result["upgrade_floor_p50_ms"] = json!(round(upgraded_floor.percentile(0.5)));
@@ -132,6 +135,7 @@ impl Stage {
                         chart,
                         values: values.into(),
                         labels,
+                        cluster_kinds: ClusterKinds::All,
                         spec_digest: SpecDigest::of(values),
                         timeout: TIME,
                         provenance: None,
@@ -150,6 +154,7 @@ impl Stage {
                         chart,
                         values: values.into(),
                         labels,
+                        cluster_kinds: ClusterKinds::All,
                         spec_digest: SpecDigest::of(values),
                         timeout: TIME,
                         provenance: None,

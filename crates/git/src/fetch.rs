@@ -82,7 +82,9 @@ impl Mirror {
             let told = format!("no such remote ref {reference}");
             empty || output.stderr.lines().any(|line| line.ends_with(&told))
         };
-        if !gone.iter().all(is_told) || (gone.is_empty() && !output.success) {
+        // It complains of what is damaged here, and calls it a success all the same.
+        let failed = !gone.iter().all(is_told) || (gone.is_empty() && !output.success);
+        if failed || is_corruption(&output.stderr) {
             return Ok(Err(output.stderr));
         }
         for reference in present {

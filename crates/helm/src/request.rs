@@ -137,6 +137,16 @@ pub enum Conflicts {
     Overwrite,
 }
 
+/// Which kinds without a namespace a chart may hold. Objects with one are confined to the release's own in any case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ClusterKinds {
+    #[default]
+    All,
+    /// Each as `KIND.GROUP`, or `KIND` alone for those of the core. A chart's `crds/` count as
+    /// `CustomResourceDefinition.apiextensions.k8s.io`; where that is not allowed, they must be there already.
+    Only(Vec<String>),
+}
+
 /// What becomes of an upgrade that fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFailure {
@@ -172,6 +182,7 @@ pub struct Install {
     pub chart: Chart,
     pub values: Values,
     pub labels: Labels,
+    pub cluster_kinds: ClusterKinds,
     pub spec_digest: SpecDigest,
     pub timeout: Duration,
     pub provenance: Option<Provenance>,
@@ -185,6 +196,7 @@ pub struct Upgrade {
     pub chart: Chart,
     pub values: Values,
     pub labels: Labels,
+    pub cluster_kinds: ClusterKinds,
     pub spec_digest: SpecDigest,
     pub timeout: Duration,
     pub provenance: Option<Provenance>,
@@ -198,6 +210,7 @@ pub struct Upgrade {
 pub struct Rollback {
     pub id: ReleaseId,
     pub revision: u32,
+    pub cluster_kinds: ClusterKinds,
     pub timeout: Duration,
     pub conflicts: Conflicts,
     pub on_failure: OnFailure,
@@ -213,6 +226,7 @@ pub struct Uninstall {
 #[derive(Clone, Debug)]
 pub struct Test {
     pub id: ReleaseId,
+    pub cluster_kinds: ClusterKinds,
     pub timeout: Duration,
 }
 
@@ -222,6 +236,7 @@ pub struct Render {
     pub chart: Chart,
     pub values: Values,
     pub labels: Labels,
+    pub cluster_kinds: ClusterKinds,
     pub timeout: Duration,
     pub provenance: Option<Provenance>,
     pub lookup: Lookup,

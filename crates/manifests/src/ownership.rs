@@ -95,9 +95,15 @@ fn collect(value: &Value, fields: Option<&Value>, path: &mut Vec<String>, lackin
     if covered(value, fields) {
         return;
     }
-    let Some(fields) = fields.and_then(Value::as_object) else {
-        lacking.push(path.clone());
-        return;
+    let nothing = Map::new();
+    let fields = match (fields.and_then(Value::as_object), value) {
+        (Some(fields), _) => fields,
+        // Down to its leaves: each may have an owner of its own.
+        (None, Value::Object(map)) if !map.is_empty() => &nothing,
+        (None, _) => {
+            lacking.push(path.clone());
+            return;
+        }
     };
     let mut below = |part: String, value: &Value, fields: Option<&Value>| {
         path.push(part);

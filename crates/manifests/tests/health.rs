@@ -536,7 +536,7 @@ fn helm_releases() {
         (
             with("Stopped", condition("Ready", "True", "Stopped", "")),
             Suspended,
-            "stopped",
+            "the release is stopped",
         ),
         (
             with("Failed", failed),

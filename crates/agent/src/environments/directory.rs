@@ -46,6 +46,8 @@ pub struct Directory {
 pub struct Resident {
     pub id: EnvironmentId,
     pub namespace: String,
+    /// Kinds without a namespace that it may have, as `KIND.GROUP`.
+    pub cluster_kinds: Vec<String>,
     /// It is being removed.
     pub leaving: bool,
 }
@@ -78,6 +80,7 @@ impl Directory {
                 Resident {
                     id: id.clone(),
                     namespace: spec.namespace.clone(),
+                    cluster_kinds: spec.allowed_cluster_kinds.clone(),
                     leaving: spec.removal() != Removal::No,
                 }
             };

@@ -21,14 +21,11 @@ const CALL: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// Not looked yet, or the API server does not answer.
-    Unknown {
-        trouble: String,
-    },
+    Unknown { trouble: String },
     /// Another one holds it.
-    By {
-        holder: String,
-    },
-    Leading,
+    By { holder: String },
+    /// `tenure` grows by one with each change of the holder.
+    Leading { tenure: i32 },
     /// It led, and does so no longer. Nothing follows: the program ends, and its next start stands by.
     Lost,
 }
@@ -174,7 +171,8 @@ impl Keeper {
                 self.fence.until(self.election.fence(self.fence.now()));
                 if self.election.leads(self.fence.now()) && !self.is_leading() {
                     tracing::info!(lease = self.name, "this copy leads");
-                    self.say(Standing::Leading);
+                    let tenure = write.transitions;
+                    self.say(Standing::Leading { tenure });
                 }
                 Ok(Outcome::Written)
             }
@@ -215,7 +213,7 @@ impl Keeper {
     }
 
     fn is_leading(&self) -> bool {
-        *self.standing.borrow() == Standing::Leading
+        matches!(*self.standing.borrow(), Standing::Leading { .. })
     }
 
     fn say(&self, standing: Standing) {

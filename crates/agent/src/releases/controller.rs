@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use c7n_helm::{EngineError, HookRun, ReleaseId, Test};
+use c7n_helm::{ClusterKinds, EngineError, HookRun, ReleaseId, Test};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -253,9 +253,13 @@ impl Controller {
         };
         let stops = stops(&self.shutdown);
         let (hand, of, any) = (self.hand.clone(), id.clone(), stops.any.clone());
+        let resident = self.hand.directory.resident(&id.namespace);
+        let cluster_kinds =
+            ClusterKinds::Only(resident.map_or_else(Vec::new, |resident| resident.cluster_kinds));
         let task = self.tasks.spawn(async move {
             let request = Test {
                 id: of.clone(),
+                cluster_kinds,
                 timeout,
             };
             let work = hand.engine.test(request, &any);

@@ -116,17 +116,28 @@ impl Owner {
 
 /// The manager, other than Helm, that has the field.
 fn owner(live: &Value, path: &[String]) -> Option<Owner> {
-    let entry = entries(live).find(|entry| {
-        entry["manager"] != HELM_MANAGER
-            && path
-                .iter()
-                .try_fold(&entry["fieldsV1"], |fields, key| fields.get(key))
-                .is_some()
-    })?;
+    let entry =
+        entries(live).find(|entry| entry["manager"] != HELM_MANAGER && owns(&entry["fieldsV1"], path))?;
     Some(Owner {
         manager: word(entry, "manager").to_owned(),
         subresource: word(entry, "subresource").to_owned(),
     })
+}
+
+/// What is owned as a whole has nothing below it.
+fn owns(fields: &Value, path: &[String]) -> bool {
+    let is_leaf = |fields: &Value| fields.as_object().is_some_and(Map::is_empty);
+    let mut at = fields;
+    for (depth, key) in path.iter().enumerate() {
+        if depth > 0 && is_leaf(at) {
+            return true;
+        }
+        match at.get(key) {
+            Some(below) => at = below,
+            None => return false,
+        }
+    }
+    true
 }
 
 fn entries(live: &Value) -> impl Iterator<Item = &Value> {
@@ -274,6 +285,32 @@ mod tests {
                 manager: None
             }]
         );
+    }
+
+    #[test]
+    fn a_field_that_was_the_only_one_of_its_map_is_still_named() {
+        let manifest = json!({ "kind": "ConfigMap", "data": { "message": "a" } });
+        let object = live(
+            json!({}),
+            &[("kubectl-patch", "", json!({ "f:data": { "f:message": {} } }))],
+        );
+        let found = compare(&manifest, Some(&object));
+        let Finding::Changed { fields } = found else {
+            panic!("{found:?}")
+        };
+        assert_eq!(
+            fields,
+            [Changed {
+                field: ".data.message".into(),
+                manager: Some("kubectl-patch".into())
+            }]
+        );
+
+        let atomic = live(json!({}), &[("kubectl-edit", "", json!({ "f:data": {} }))]);
+        let Finding::Changed { fields } = compare(&manifest, Some(&atomic)) else {
+            panic!()
+        };
+        assert_eq!(fields[0].manager.as_deref(), Some("kubectl-edit"));
     }
 
     #[test]

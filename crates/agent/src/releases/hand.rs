@@ -1,5 +1,6 @@
 //! What the controller works with, and its calls to the API server.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,6 +25,7 @@ use super::table::{Table, history_in};
 use crate::cluster::{ClusterError, Discovery, deadline};
 use crate::delivery::TakenBack;
 use crate::environments::Directory;
+use crate::state::StateIndex;
 
 pub struct Hand {
     pub client: Client,
@@ -39,6 +41,10 @@ pub struct Hand {
     pub began: Instant,
     /// How often objects were put back of late.
     pub taken_back: Mutex<TakenBack>,
+    /// Told of the kinds that releases make, so that their objects are watched.
+    pub state: StateIndex,
+    /// Digests of specs whose kinds are told.
+    pub told_kinds: Mutex<HashSet<String>>,
 }
 
 /// A Secret that the object names is not as it must be.

@@ -4,6 +4,7 @@
 //! goes into an error or a log.
 
 use std::io::Read;
+use std::sync::PoisonError;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,10 +15,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::hand::Hand;
-use crate::cluster::{ClusterError, deadline};
+use crate::cluster::{ClusterError, KindName, deadline};
 
 /// What Helm stores is limited by the API server to about 1 MiB; this is what it may unpack to.
 const LARGEST: u64 = 64 << 20;
+/// Specs whose kinds are known to be watched.
+const REMEMBERED: usize = 10_000;
 
 /// An object of a release.
 #[derive(Clone, PartialEq)]
@@ -62,10 +65,34 @@ impl Hand {
             let text = decode(&stored.0)?;
             objects(&text, &namespace)
         });
-        read.await
+        let made = read
+            .await
             .ok()
             .flatten()
-            .ok_or(ManifestError::Unreadable(revision))
+            .ok_or(ManifestError::Unreadable(revision))?;
+        self.state.watch_kinds_that_live(
+            made.iter()
+                .map(|it| KindName::new(it.group.clone(), it.kind.clone())),
+        );
+        Ok(made)
+    }
+
+    /// Sees to it that what the revision made is watched, whatever kinds its chart has. Specs that are the same make the same
+    /// kinds, so that of a hundred equal releases one is read.
+    pub async fn watch_what_was_made(&self, id: &ReleaseId, revision: u32, spec_digest: &str) {
+        let is_new = || {
+            let mut told = self.told_kinds.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.len() >= REMEMBERED {
+                told.clear();
+            }
+            told.insert(spec_digest.to_owned())
+        };
+        if is_new()
+            && let Err(error) = self.manifest(id, revision).await
+        {
+            // The next look for drift reads it too.
+            tracing::debug!(release = %id, %error, "the kinds of a revision are not known yet");
+        }
     }
 }
 

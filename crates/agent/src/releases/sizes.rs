@@ -64,6 +64,23 @@ pub fn workloads(made: &[Made]) -> Vec<Workload> {
         .collect()
 }
 
+/// What is said of a stopped release: an autoscaler whose target is at zero pauses by itself.
+pub fn told(made: &[Made]) -> String {
+    let autoscalers: Vec<String> = made
+        .iter()
+        .filter(|object| object.group == "autoscaling" && object.kind == "HorizontalPodAutoscaler")
+        .map(Made::title)
+        .collect();
+    let mut text = "the release is stopped, as it is wanted".to_owned();
+    if !autoscalers.is_empty() {
+        text.push_str(&format!(
+            "; {} pauses until it is started",
+            autoscalers.join(", ")
+        ));
+    }
+    text
+}
+
 fn chart_size(kind: &str, manifest: &Value) -> Option<i64> {
     match kind {
         "CronJob" => manifest["spec"]["suspend"].as_bool().map(|it| i64::from(!it)),
@@ -152,6 +169,26 @@ mod tests {
                 ("Deployment/new", 2)
             ])
         );
+    }
+
+    #[test]
+    fn an_autoscaler_is_noted() {
+        let object = |group: &str, kind: &str| Made {
+            group: group.into(),
+            version: "v2".into(),
+            kind: kind.into(),
+            namespace: "shop".into(),
+            name: "web".into(),
+            value: json!({}),
+        };
+        let plain = [object("apps", "Deployment")];
+        assert!(!told(&plain).contains("pauses"));
+        let scaled = [
+            object("apps", "Deployment"),
+            object("autoscaling", "HorizontalPodAutoscaler"),
+        ];
+        assert!(told(&scaled).contains("HorizontalPodAutoscaler/web pauses"));
+        assert_eq!(workloads(&scaled).len(), 1);
     }
 
     #[test]

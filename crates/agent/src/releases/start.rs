@@ -15,7 +15,6 @@ use tokio_util::task::TaskTracker;
 
 use super::controller::Controller;
 use super::crd;
-use super::eyes::Eyes;
 use super::hand::Hand;
 use super::kubeconfig::WorkerKubeconfig;
 use super::orders::Orders;
@@ -26,6 +25,7 @@ use super::watch::Watches;
 use crate::cluster::{Discovery, KindName};
 use crate::config::{Config, Token};
 use crate::environments::Directory;
+use crate::state::StateIndex;
 
 /// An API server that is away is asked again this often.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ pub struct Ground {
     pub client: Client,
     pub discovery: Discovery,
     pub directory: Directory,
-    pub eyes: Arc<Eyes>,
+    pub state: StateIndex,
 }
 
 /// With real charts and real Helm.
@@ -90,6 +90,7 @@ pub fn keep(
     tracker: &TaskTracker,
     shutdown: CancellationToken,
 ) -> Orders {
+    let eyes = ground.state.eyes();
     let hand = Arc::new(Hand {
         client: ground.client.clone(),
         discovery: ground.discovery.clone(),
@@ -101,6 +102,8 @@ pub fn keep(
         folder: folder.to_owned(),
         began: Instant::now(),
         taken_back: Mutex::default(),
+        state: ground.state,
+        told_kinds: Mutex::default(),
     });
     let watches = Watches {
         client: ground.client.clone(),
@@ -108,7 +111,7 @@ pub fn keep(
         directory: ground.directory,
         table: hand.table.clone(),
     };
-    let (controller, line) = Controller::new(hand, ground.eyes, shutdown.clone());
+    let (controller, line) = Controller::new(hand, eyes, shutdown.clone());
     tracker.spawn(define(ground.client, ground.discovery, shutdown.clone()));
     tracker.spawn(watches.run(shutdown));
     tracker.spawn(controller.run());

@@ -129,7 +129,9 @@ pub enum Report<'a> {
         deployed: Deployed<'a>,
     },
     Running,
-    Stopped,
+    Stopped {
+        words: &'a str,
+    },
     Failed {
         reason: &'a str,
         words: &'a str,
@@ -220,13 +222,8 @@ impl Status {
                 set("Ready", "True", "Deployed", "the release is as it is wanted");
                 self.settle(Phase::Deployed);
             }
-            Report::Stopped => {
-                set(
-                    "Ready",
-                    "True",
-                    "Stopped",
-                    "the release is stopped, as it is wanted",
-                );
+            Report::Stopped { words } => {
+                set("Ready", "True", "Stopped", words);
                 self.settle(Phase::Stopped);
             }
             Report::Failed { reason, words } => {

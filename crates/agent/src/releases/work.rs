@@ -4,6 +4,7 @@ mod deploy;
 mod leave;
 mod mend;
 mod size;
+mod supplies;
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,6 +16,7 @@ use super::history::History;
 use super::memory::{Memory, Prospect};
 use super::plan::{self, Deletion, Hold, Pause, Step, View};
 use super::release::Release;
+use super::sizes;
 use super::spec::{Running, Wish};
 use super::status::{CANCELLED, Deployed, Phase, Recorded, Report, Status};
 use crate::cluster::ClusterError;
@@ -128,7 +130,7 @@ impl Question<'_> {
 
 /// Looks anew and does what is next.
 pub async fn step(hand: Arc<Hand>, id: ReleaseId, memory: Memory, stops: Stops, aim: Aim) -> Verdict {
-    match attempt(hand, &id, &memory, stops, &aim).await {
+    match Box::pin(attempt(hand, &id, &memory, stops, &aim)).await {
         Ok(verdict) => verdict,
         Err(error) => {
             tracing::warn!(release = %id, %error, "a release could not be looked after; it is tried again");
@@ -172,7 +174,7 @@ async fn attempt(
         history,
         stops,
     };
-    job.carry_out(step).await
+    Box::pin(job.carry_out(step)).await
 }
 
 impl Job {
@@ -223,7 +225,7 @@ impl Job {
                 let Ok(wish) = self.release.wish.clone() else {
                     return Ok(Verdict::Rests);
                 };
-                self.wanted(step, &wish).await
+                Box::pin(self.wanted(step, &wish)).await
             }
         }
     }
@@ -311,9 +313,14 @@ impl Job {
 
     /// What the status says when all is as it is wanted.
     fn settle(&mut self, wish: &Wish) {
+        let told = self
+            .status
+            .condition("Ready")
+            .filter(|ready| ready.reason == "Stopped");
+        let words = told.map_or_else(|| sizes::told(&[]), |ready| ready.message.clone());
         self.report(&match wish.running {
             Running::Started => Report::Running,
-            Running::Stopped => Report::Stopped,
+            Running::Stopped => Report::Stopped { words: &words },
         });
     }
 

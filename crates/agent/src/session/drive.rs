@@ -19,6 +19,8 @@ use crate::config::Token;
 
 /// What was handed to the socket must be gone after this time.
 const WRITE_DEADLINE: Duration = Duration::from_secs(20);
+/// Why a session ends that has handed out a credential.
+pub(super) const RENEWED: &str = "the agent comes back with its new credential";
 /// How long a farewell may take.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -32,10 +34,18 @@ pub trait Inbox: Send + Sync + 'static {
     fn deliver(&self, items: Vec<Say>) -> impl Future<Output = Result<(), String>> + Send;
 }
 
+/// Whether a session goes on with what it was opened with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shows {
+    TheSame,
+    Another,
+}
+
 /// Who keeps what the platform hands out.
 pub trait Wallet: Send {
-    /// Called before anything else is made of the welcome.
-    fn welcomed(&mut self, welcome: &Welcome) -> impl Future<Output = ()> + Send;
+    /// Called before anything else is made of the welcome. What is shown from now on: [`Shows::Another`] begins a session
+    /// anew with it, so that the one before it is used up.
+    fn welcomed(&mut self, welcome: &Welcome) -> impl Future<Output = Shows> + Send;
     /// A credential in place of the old one; kept when this returns well.
     fn renewed(&mut self, credential: Token) -> impl Future<Output = Result<(), String>> + Send;
 }
@@ -105,7 +115,7 @@ impl<I: Inbox, W: Wallet> Drive<'_, I, W> {
             if self.redial == Redial::WhenAcknowledged && self.dirty_since.is_none() {
                 self.redial = Redial::No;
                 self.outgoing
-                    .with(|session| session.refuse(ByeCode::GoingAway, "the credential was renewed", 0));
+                    .with(|session| session.refuse(ByeCode::GoingAway, RENEWED, 0));
                 continue;
             }
             let clock = self.next_deadline();
@@ -170,7 +180,11 @@ impl<I: Inbox, W: Wallet> Drive<'_, I, W> {
                 }
                 Output::Welcome(welcome) => {
                     self.opened = Some(Instant::now());
-                    self.wallet.welcomed(&welcome).await;
+                    if self.wallet.welcomed(&welcome).await == Shows::Another {
+                        self.outgoing
+                            .with(|session| session.refuse(ByeCode::GoingAway, RENEWED, 0));
+                        continue;
+                    }
                     self.inbox.opened(&welcome).await;
                 }
                 Output::Deliver { epoch, seq, items } => match self.deliver(items).await {

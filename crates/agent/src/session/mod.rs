@@ -21,7 +21,7 @@ use crate::health::Readiness;
 
 pub use credential::{CredentialStore, Credentials, FileStore, KeepError, SecretStore, Shown};
 pub use dial::{DialError, Door};
-pub use drive::{Ending, Inbox, Wallet};
+pub use drive::{Ending, Inbox, Shows, Wallet};
 pub use outgoing::Outgoing;
 
 /// Ten thousand agents that lost their platform come back spread over this time (full jitter).
@@ -36,6 +36,7 @@ const GOOD: Duration = Duration::from_secs(10);
 /// How the next attempt is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
+    Now,
     Usual { retry_after: Option<Duration> },
     Slow { retry_after: Option<Duration> },
 }
@@ -61,6 +62,7 @@ pub async fn run<I: Inbox>(
             slow.reset();
         }
         let wait = match next {
+            Next::Now => continue,
             Next::Usual { retry_after } => usual.next(rand::random(), retry_after),
             Next::Slow { retry_after } => slow.next(rand::random(), Some(retry_after.unwrap_or(SLOW.0 / 2))),
         };
@@ -125,19 +127,24 @@ struct Pocket<'a> {
 }
 
 impl Wallet for Pocket<'_> {
-    async fn welcomed(&mut self, welcome: &Welcome) {
+    async fn welcomed(&mut self, welcome: &Welcome) -> Shows {
         tracing::info!(
             url = self.door.url(),
             platform = welcome.server_version,
             "connected to the platform"
         );
-        self.readiness.ready("the platform has taken this agent in");
         let new = welcome.credential.as_str();
-        if !new.is_empty()
-            && let Err(cause) = self.credentials.swapped(Token::new(new)).await
-        {
-            tracing::error!(%cause, "the credential cannot be kept; after a restart the cluster must be activated anew");
+        if !new.is_empty() {
+            match self.credentials.swapped(Token::new(new)).await {
+                // The activation token is used up when its credential is shown.
+                Ok(()) => return Shows::Another,
+                Err(cause) => {
+                    tracing::error!(%cause, "the credential cannot be kept; after a restart the cluster must be activated anew");
+                }
+            }
         }
+        self.readiness.ready("the platform has taken this agent in");
+        Shows::TheSame
     }
 
     async fn renewed(&mut self, credential: Token) -> Result<(), String> {
@@ -185,6 +192,7 @@ fn after_refusal(error: &DialError, another: bool) -> Next {
 fn after(ending: &Ending) -> Next {
     let retry_after = ending.retry_after;
     match ending.code {
+        ByeCode::GoingAway if ending.reason == drive::RENEWED => Next::Now,
         // Two agents with one credential would push each other out for ever; refusals are for people.
         ByeCode::Superseded | ByeCode::Refused | ByeCode::Incompatible => Next::Slow { retry_after },
         _ => Next::Usual { retry_after },

@@ -26,6 +26,14 @@ const ALWAYS: [(&str, &str); 18] = [
     ("cert-manager.io", "Certificate"),
 ];
 
+/// The kinds that need not be asked for.
+pub fn always() -> BTreeSet<KindName> {
+    ALWAYS
+        .iter()
+        .map(|(group, kind)| KindName::new(*group, *kind))
+        .collect()
+}
+
 /// What the cluster offers of the kinds that are always watched and of those that were asked for.
 pub fn to_watch(kinds: &Kinds, asked: &BTreeSet<KindName>) -> BTreeMap<KindName, KindInfo> {
     ALWAYS

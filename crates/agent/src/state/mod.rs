@@ -148,6 +148,24 @@ impl StateIndex {
         }
     }
 
+    /// The same for kinds of which there are objects already: what a first list shows is told by digest, and so the digests are
+    /// told anew.
+    pub fn watch_kinds_that_live(&self, kinds: impl IntoIterator<Item = KindName>) {
+        let news = self.shared.with_table(|table| {
+            let watched = kinds::always();
+            let before = table.asked.len();
+            table
+                .asked
+                .extend(kinds.into_iter().filter(|kind| !watched.contains(kind)));
+            let news = table.asked.len() > before;
+            table.digests_due |= news;
+            news
+        });
+        if news {
+            self.shared.wanted.notify_one();
+        }
+    }
+
     /// Returns when the objects of these kinds are all known for the environment, or after `patience`.
     pub async fn known(&self, environment: &str, kinds: &BTreeSet<KindName>, patience: Duration) {
         let mut changes = self.shared.coverage.subscribe();

@@ -166,7 +166,20 @@ async fn credentials_are_needed_checked_and_told_apart() -> Result<()> {
     );
     ground.fetch("1.0.0", Some(&right)).await?;
 
-    // What is in the cache for one is not there for another.
+    // What is in the cache for one is not there for another: neither an index that is fresh, nor what is kept for bad times.
+    let mut options = ChartClientOptions::new(ground.folder.path());
+    options.index_fresh = Duration::from_secs(60);
+    let patient = ChartClient::new(options)?;
+    let wanted = reference(&ground.server.url(), "1.0.0");
+    patient.fetch(&wanted, Some(&right), Provenance::Unwanted).await?;
+    let stranger = patient.fetch(&wanted, None, Provenance::Unwanted).await;
+    assert!(
+        matches!(stranger, Err(RepositoryError::CredentialsWanted { .. })),
+        "{stranger:?}"
+    );
+    ground.server.protect_nothing();
+    ground.server.fail("/index.yaml", Fault::Status(503));
+    assert!(ground.fetch("1.0.0", Some(&right)).await.is_ok());
     assert!(ground.fetch("1.0.0", None).await.is_err());
     for file in walk(ground.folder.path()) {
         let content = std::fs::read(&file)?;

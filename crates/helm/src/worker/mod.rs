@@ -175,6 +175,7 @@ impl HelmEngine for WorkerEngine {
             let budget = Budget::with_way_back(request.timeout, request.on_failure);
             let mut wire = Request::new("rollback", &request.id, request.timeout);
             wire.revision = request.revision;
+            wire.confine(request.cluster_kinds);
             wire.force_conflicts = request.conflicts == crate::Conflicts::Overwrite;
             wire.roll_back = request.on_failure == OnFailure::RollBack;
             self.change(wire, budget, cancel).await
@@ -191,7 +192,8 @@ impl HelmEngine for WorkerEngine {
 
     fn test<'a>(&'a self, request: Test, cancel: &'a CancellationToken) -> Answer<'a, Done> {
         Box::pin(async move {
-            let wire = Request::new("test", &request.id, request.timeout);
+            let mut wire = Request::new("test", &request.id, request.timeout);
+            wire.confine(request.cluster_kinds);
             self.change(wire, Budget::of(request.timeout), cancel).await
         })
     }
@@ -204,6 +206,7 @@ impl HelmEngine for WorkerEngine {
             wire.chart(request.chart, request.provenance);
             wire.values = request.values.as_str().to_owned();
             wire.labels(request.labels);
+            wire.confine(request.cluster_kinds);
             wire.offline = request.lookup == Lookup::Nothing;
             self.look(wire, budget, cancel).await
         })

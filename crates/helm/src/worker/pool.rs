@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::exchange::{self, Budget, Fate};
-use super::process::Worker;
+use super::process::{self, Worker};
 use super::wire::Request;
 use super::{WorkerOptions, lock};
 use crate::EngineError;
@@ -118,7 +118,12 @@ impl Shared {
 
     /// The worker that worked last: it is the warmest, and the others can go.
     fn warm(&self) -> Option<Worker> {
-        lock(&self.idle).pop().map(|idle| idle.worker)
+        let kubeconfig = process::stamp(&self.options.kubeconfig);
+        let mut idle = lock(&self.idle);
+        std::iter::from_fn(|| idle.pop().map(|idle| idle.worker)).find_map(|mut worker| {
+            // One that is not is dropped, and so killed.
+            worker.is_fit(kubeconfig).then_some(worker)
+        })
     }
 
     async fn start(&self) -> Result<Worker, EngineError> {

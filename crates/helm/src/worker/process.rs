@@ -1,8 +1,9 @@
 //! One worker process in a group of its own: lines in, lines out, never more memory than it may have.
 
 use std::io;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout};
@@ -28,7 +29,17 @@ pub struct Worker {
     output: BufReader<ChildStdout>,
     words: JoinHandle<()>,
     memory: u64,
+    /// What the kubeconfig was when it started: it is read once.
+    kubeconfig: Option<Stamp>,
     pub operations: u32,
+}
+
+/// Tells whether a file was written anew.
+pub type Stamp = (SystemTime, u64);
+
+pub fn stamp(file: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 impl Worker {
@@ -52,6 +63,7 @@ impl Worker {
             output: BufReader::with_capacity(64 << 10, output),
             words: tokio::spawn(listen(errors)),
             memory: options.memory,
+            kubeconfig: stamp(&options.kubeconfig),
             operations: 0,
         };
         let line = timeout(GREETING_TIME, worker.line())
@@ -59,6 +71,11 @@ impl Worker {
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "it does not greet"))??;
         wire::check_greeting(&line).map_err(io::Error::other)?;
         Ok(worker)
+    }
+
+    /// Whether it still lives and knows the way to the cluster as it is now.
+    pub fn is_fit(&mut self, kubeconfig: Option<Stamp>) -> bool {
+        matches!(self.child.try_wait(), Ok(None)) && self.kubeconfig == kubeconfig
     }
 
     pub fn id(&self) -> Option<u32> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Chart, Conflicts, EngineError, FieldConflict, HookRun, Install, Labels, OnFailure, Ownership, Provenance,
-    ReleaseId, ReleaseStatus, Upgrade,
+    Chart, ClusterKinds, Conflicts, EngineError, FieldConflict, HookRun, Install, Labels, OnFailure,
+    Ownership, Provenance, ReleaseId, ReleaseStatus, Upgrade,
 };
 
 const PROTOCOL: u32 = 1;
@@ -45,6 +45,7 @@ pub struct Request {
     environment: String,
     commit: String,
     spec_digest: String,
+    cluster_kinds: Option<Vec<String>>,
     take_ownership: bool,
     pub force_conflicts: bool,
     pub roll_back: bool,
@@ -69,6 +70,7 @@ impl Request {
             environment: String::new(),
             commit: String::new(),
             spec_digest: String::new(),
+            cluster_kinds: None,
             take_ownership: false,
             force_conflicts: false,
             roll_back: false,
@@ -82,6 +84,7 @@ impl Request {
         let mut wire = Self::new("install", &request.id, request.timeout);
         wire.chart(request.chart, request.provenance);
         wire.labels(request.labels);
+        wire.confine(request.cluster_kinds);
         wire.values = request.values.as_str().to_owned();
         wire.spec_digest = request.spec_digest.as_str().to_owned();
         wire.take_ownership = request.ownership == Ownership::Take;
@@ -93,6 +96,7 @@ impl Request {
         let mut wire = Self::new("upgrade", &request.id, request.timeout);
         wire.chart(request.chart, request.provenance);
         wire.labels(request.labels);
+        wire.confine(request.cluster_kinds);
         wire.values = request.values.as_str().to_owned();
         wire.spec_digest = request.spec_digest.as_str().to_owned();
         wire.take_ownership = request.ownership == Ownership::Take;
@@ -112,6 +116,13 @@ impl Request {
     pub fn labels(&mut self, labels: Labels) {
         self.environment = labels.environment;
         self.commit = labels.commit;
+    }
+
+    pub fn confine(&mut self, kinds: ClusterKinds) {
+        self.cluster_kinds = match kinds {
+            ClusterKinds::All => None,
+            ClusterKinds::Only(kinds) => Some(kinds),
+        };
     }
 
     pub fn id(&self) -> ReleaseId {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use c7n_helm::storage::ReleaseStore;
 use c7n_helm::{
-    Chart, Conflicts, Done, EngineError, HelmEngine, History, Install, Labels, OnFailure, Ownership,
-    ReleaseId, Rollback, SpecDigest, Uninstall, Upgrade, WorkerEngine, WorkerOptions,
+    Chart, ClusterKinds, Conflicts, Done, EngineError, HelmEngine, History, Install, Labels, OnFailure,
+    Ownership, ReleaseId, Rollback, SpecDigest, Uninstall, Upgrade, WorkerEngine, WorkerOptions,
 };
 use c7n_testbed::cluster::ClusterHandle;
 use c7n_testbed::programs::{self, Program};
@@ -152,6 +152,7 @@ impl Ground {
         let request = Rollback {
             id: id.clone(),
             revision,
+            cluster_kinds: ClusterKinds::All,
             timeout: TIME,
             conflicts: Conflicts::Report,
             on_failure: OnFailure::Keep,
@@ -183,6 +184,7 @@ pub fn install(id: &ReleaseId, chart: &Chart, values: &str) -> Install {
             environment: "env-1".into(),
             commit: commit(1),
         },
+        cluster_kinds: ClusterKinds::All,
         spec_digest: SpecDigest::of(values),
         timeout: TIME,
         provenance: None,
@@ -201,6 +203,7 @@ pub fn upgrade(id: &ReleaseId, chart: &Chart, values: &str, n: u8) -> Upgrade {
             environment: "env-1".into(),
             commit: commit(n),
         },
+        cluster_kinds: ClusterKinds::All,
         spec_digest: SpecDigest::of(values),
         timeout: TIME,
         provenance: None,

@@ -1,7 +1,9 @@
 //! Hooks run, and what they said is told. These need pods that really run.
 
 use anyhow::Result;
-use c7n_helm::{EngineError, HelmEngine, History, HookEvent, HookPhase, ReleaseId, ReleaseStatus, Test};
+use c7n_helm::{
+    ClusterKinds, EngineError, HelmEngine, History, HookEvent, HookPhase, ReleaseId, ReleaseStatus, Test,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::ground::{Ground, TIME, install, upgrade};
@@ -116,6 +118,7 @@ pub async fn tests_run_on_demand(ground: &Ground) -> Result<()> {
     let cancel = CancellationToken::new();
     let test = Test {
         id: id.clone(),
+        cluster_kinds: ClusterKinds::All,
         timeout: TIME,
     };
     let made = ground.install(install(&id, &chart, "")).await?;

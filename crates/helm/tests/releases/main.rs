@@ -76,6 +76,8 @@ async fn promises(ground: &Ground) -> Result<()> {
     )
     .await?;
     play("confined", confined::to_its_own_namespace(ground)).await?;
+    play("confined kinds", confined::to_kinds_that_are_allowed(ground)).await?;
+    play("confined records", confined::whatever_its_records_say(ground)).await?;
     play("secrets", secrets::never_show_in_an_error(ground)).await?;
     play("stored", stored::records_are_read_without_helm(ground)).await?;
     play("shapes", shapes::charts_of_every_shape(ground)).await?;

@@ -59,6 +59,7 @@ pub async fn a_killed_worker_leaves_nothing_stuck(ground: &Ground) -> Result<()>
                     let request = Rollback {
                         id: id.clone(),
                         revision: 1,
+                        cluster_kinds: c7n_helm::ClusterKinds::All,
                         timeout: TIME,
                         conflicts: c7n_helm::Conflicts::Report,
                         on_failure: c7n_helm::OnFailure::Keep,

@@ -1,7 +1,9 @@
 //! Charts of every shape.
 
 use anyhow::Result;
-use c7n_helm::{EngineError, HelmEngine, History, Labels, Lookup, ReleaseId, ReleaseStatus, Render};
+use c7n_helm::{
+    ClusterKinds, EngineError, HelmEngine, History, Labels, Lookup, ReleaseId, ReleaseStatus, Render,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::ground::{Ground, TIME, commit, install, upgrade};
@@ -78,6 +80,7 @@ async fn lookup(ground: &Ground, n: &str) -> Result<()> {
             environment: "env-1".into(),
             commit: commit(1),
         },
+        cluster_kinds: ClusterKinds::All,
         timeout: TIME,
         provenance: None,
         lookup,

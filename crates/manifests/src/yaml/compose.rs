@@ -1,17 +1,19 @@
 //! Events to trees, as go-yaml decodes them: anchors, aliases, merge keys, keys of any type. Iterative, and within [`Limits`].
 
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-};
+mod faults;
+mod fields;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
+use std::{borrow::Cow, collections::HashMap};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
+
+use faults::{describe, key_fault, merge_fault, place, shorten, syntax, tag_fault};
+use fields::{Fields, Pending};
 
 use super::{
     Fault, Limits,
     node::{Entry, Kind, Node},
-    scalar::{self, Refusal, Scalar},
+    scalar::{self, Scalar},
 };
 use crate::{error::ErrorCode, parse::Position};
 
@@ -23,9 +25,6 @@ pub(crate) struct Composed {
 
 /// More findings than this in one file tell a person nothing new.
 const MOST_FAULTS: usize = 20;
-
-/// Mappings with more keys than this are indexed; looking through fewer is quicker than hashing them.
-const INDEX_FROM: usize = 16;
 
 pub(crate) fn compose(text: &str, limits: &Limits) -> Result<Composed, Vec<Fault>> {
     let mut composer = Composer {
@@ -111,29 +110,6 @@ struct Frame {
 enum Open {
     List(Vec<Node>),
     Map(Fields),
-}
-
-#[derive(Default)]
-struct Fields {
-    entries: Vec<Entry>,
-    /// Whether the file itself wrote the entry, or a merge key brought it.
-    written: Vec<bool>,
-    /// From the hash of a key to its entry, in mappings of [`INDEX_FROM`] keys and more.
-    index: HashMap<u64, usize>,
-    hasher: RandomState,
-    pending: Pending,
-}
-
-#[derive(Default)]
-enum Pending {
-    #[default]
-    Key,
-    /// A key, and the entry it replaces.
-    Value(String, Position, Option<usize>),
-    /// The value of `<<`.
-    Merge,
-    /// The value of a key that was refused: read and thrown away.
-    Nothing,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -477,69 +453,6 @@ impl Composer<'_> {
     }
 }
 
-impl Fields {
-    fn find(&self, key: &str) -> Option<usize> {
-        if self.entries.len() < INDEX_FROM {
-            self.entries.iter().position(|entry| entry.key == key)
-        } else {
-            let found = *self.index.get(&self.hasher.hash_one(key))?;
-            if self.entries[found].key == key {
-                return Some(found);
-            }
-            // Two keys with one hash: next to impossible, and right all the same.
-            self.entries.iter().position(|entry| entry.key == key)
-        }
-    }
-
-    fn set(&mut self, replaces: Option<usize>, entry: Entry, written: bool) {
-        if let Some(found) = replaces {
-            self.entries[found] = entry;
-            self.written[found] |= written;
-            return;
-        }
-        if self.entries.len() + 1 == INDEX_FROM {
-            self.index = self
-                .entries
-                .iter()
-                .enumerate()
-                .map(|(at, e)| (self.hasher.hash_one(e.key.as_str()), at))
-                .collect();
-        }
-        if self.entries.len() + 1 >= INDEX_FROM {
-            self.index
-                .insert(self.hasher.hash_one(entry.key.as_str()), self.entries.len());
-        }
-        // The usual growth starts at four entries, and most mappings are smaller than their memory then.
-        if self.entries.len() < 4 {
-            self.entries.reserve_exact(1);
-        }
-        self.entries.push(entry);
-        self.written.push(written);
-    }
-
-    /// In go-yaml v2 a merge key sets its keys where it stands: keys before it are overwritten, keys after it overwrite. In a
-    /// list of mappings the earlier ones win.
-    fn merge(&mut self, node: Node) -> Result<(), Fault> {
-        let sources = match node.kind {
-            Kind::Map(_) => vec![node],
-            Kind::List(items) => items,
-            _ => return Err(merge_fault(node.at)),
-        };
-        if let Some(odd) = sources.iter().find(|source| !matches!(source.kind, Kind::Map(_))) {
-            return Err(merge_fault(odd.at));
-        }
-        for source in sources.into_iter().rev() {
-            if let Kind::Map(entries) = source.kind {
-                for entry in entries {
-                    let replaces = self.find(&entry.key);
-                    self.set(replaces, entry, false);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 const MERGE_TAG: &str = "tag:yaml.org,2002:merge";
 
 fn scalar_node(scalar: Scalar, at: Position) -> Result<Node, Fault> {
@@ -560,90 +473,4 @@ fn scalar_node(scalar: Scalar, at: Position) -> Result<Node, Fault> {
         Scalar::String(text) => Kind::String(text),
     };
     Ok(Node { at, kind })
-}
-
-fn describe(scalar: &Scalar) -> &'static str {
-    match scalar {
-        Scalar::Null => "null",
-        Scalar::Uint(_) => "a number above 9223372036854775807",
-        _ => "this value",
-    }
-}
-
-fn key_fault(at: Position, what: &str) -> Fault {
-    Fault {
-        at,
-        code: ErrorCode::NotJson,
-        message: format!(
-            "{what} cannot be a key; put the key in quotes. If this is an unrendered template, render it before committing"
-        ),
-    }
-}
-
-fn merge_fault(at: Position) -> Fault {
-    Fault {
-        at,
-        code: ErrorCode::NotJson,
-        message: "`<<` merges a mapping or a list of mappings; put it in quotes if text is meant".to_owned(),
-    }
-}
-
-fn tag_fault(at: Position, refusal: &Refusal) -> Fault {
-    let message = match refusal {
-        Refusal::NotA { tag } => {
-            format!("the value is not what its tag `{tag}` says; remove the tag or correct the value")
-        }
-        Refusal::Base64 => {
-            "the value is not base64, which its tag `!!binary` asks for; correct or remove the tag".to_owned()
-        }
-    };
-    Fault {
-        at,
-        code: ErrorCode::NotJson,
-        message,
-    }
-}
-
-fn syntax(text: &str, marker: &Marker, info: &str) -> Fault {
-    let at = place(marker);
-    if info == "recursion limit exceeded" {
-        let message = "lists and mappings are nested too deep; flatten the manifest".to_owned();
-        return Fault {
-            at,
-            code: ErrorCode::Budget,
-            message,
-        };
-    }
-    let line = text
-        .lines()
-        .nth(at.line.saturating_sub(1) as usize)
-        .unwrap_or_default();
-    let indent = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
-    let advice = if indent.contains('\t') {
-        "; indent with spaces, YAML allows no tabs there"
-    } else if line.contains('\t') {
-        "; write a space in place of the tab"
-    } else if line.contains("{{") {
-        "; it looks like an unrendered template: render it before committing"
-    } else if info == "invalid indentation" {
-        "; inside `{` or `[` indent every line, the closing one too, deeper than the key before it"
-    } else {
-        "; correct the syntax at this place or in the lines just above"
-    };
-    Fault {
-        at,
-        code: ErrorCode::YamlSyntax,
-        message: format!("not valid YAML: {info}{advice}"),
-    }
-}
-
-fn place(marker: &Marker) -> Position {
-    Position::new(marker.line(), marker.col() + 1)
-}
-
-fn shorten(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(80) {
-        Some((at, _)) => format!("{}…", &text[..at]).into(),
-        None => text.into(),
-    }
 }

@@ -27,12 +27,24 @@ pub(super) fn changed(before: &str, new: &NewValues) -> Result<String, DeployErr
     if wanted == old {
         return Ok(finished(text.to_owned()));
     }
-    if old.is_empty() && !text.contains('#') {
-        return Ok(edit::render(&Value::Object(wanted)));
+    if old.is_empty()
+        && let Some(comments) = nothing_but_comments(text)
+    {
+        return Ok(format!("{comments}{}", edit::render(&Value::Object(wanted))));
     }
     let mut edits = Vec::new();
     differences(&old, &wanted, &mut Vec::new(), &mut edits);
     Ok(finished(edit::edit_document(NAME, text.as_bytes(), 0, &edits)?))
+}
+
+/// What stands before the first value, where there is none yet (or only `{}`).
+fn nothing_but_comments(text: &str) -> Option<String> {
+    let is_comment = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    let empty = text.lines().filter(|line| !is_comment(line)).collect::<Vec<_>>();
+    matches!(empty[..], [] | ["{}"]).then(|| {
+        let comments = text.lines().filter(|line| is_comment(line));
+        comments.map(|line| format!("{line}\n")).collect()
+    })
 }
 
 /// Each key that has another value, as deep inside as can be, so that the least is written anew.

@@ -20,6 +20,8 @@ use c7n_pack::oci::{Image, Layout, Packing};
 use c7n_pack::sha256;
 use serde_json::json;
 
+use crate::programs::{self, Program};
+
 pub use contents::{AGENT, Kind, SERVER};
 
 /// What an image is made of.
@@ -110,7 +112,8 @@ fn annotations(kind: Kind, sbom: &[u8]) -> BTreeMap<String, String> {
 /// The program that runs charts, for the agent's image.
 pub async fn helm_worker(kind: Kind) -> Result<Option<PathBuf>> {
     match kind {
-        Kind::Agent | Kind::Server => Ok(None),
+        Kind::Agent => programs::ensure(Program::HelmWorker).await.map(Some),
+        Kind::Server => Ok(None),
     }
 }
 

@@ -65,6 +65,15 @@ impl ChartFolder {
         Ok(self.with("Chart.yaml", chart))
     }
 
+    /// The text of one of its files.
+    pub fn file(&self, path: &str) -> Result<String> {
+        let content = self
+            .files
+            .get(path)
+            .with_context(|| format!("the chart has no {path}"))?;
+        Ok(String::from_utf8(content.clone())?)
+    }
+
     pub fn pack(&self) -> Result<ChartArchive> {
         let name = self.field("name")?;
         let mut tar = Tar::default();
@@ -79,11 +88,7 @@ impl ChartFolder {
     }
 
     fn chart_yaml(&self) -> Result<String> {
-        let content = self
-            .files
-            .get("Chart.yaml")
-            .context("a chart needs a Chart.yaml")?;
-        Ok(String::from_utf8(content.clone())?)
+        self.file("Chart.yaml")
     }
 
     /// A top-level scalar of Chart.yaml, as our fixtures write it.

@@ -5,7 +5,6 @@
 
 mod agent;
 mod binaries;
-mod chart_repository;
 mod chart_server;
 pub mod charts;
 mod cli;
@@ -19,7 +18,6 @@ mod working_copy;
 
 pub use agent::{Agent, AgentOptions};
 pub use binaries::Binaries;
-pub use chart_repository::ChartRepository;
 pub use chart_server::{ChartServer, Fault, Received};
 pub use cli::Cli;
 pub use eventually::eventually;

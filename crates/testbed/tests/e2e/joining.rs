@@ -317,7 +317,7 @@ async fn a_pasted_command_joins_a_cluster_and_a_pod_that_dies_is_replaced() -> R
 }
 
 #[tokio::test]
-async fn a_token_that_expired_says_so_in_the_pod_and_on_the_platform() -> Result<()> {
+async fn a_token_that_was_used_says_so_in_the_pod_and_on_the_platform() -> Result<()> {
     let Some((repository, tag)) = image() else {
         eprintln!("NOT RUN: joining for real needs a real node (C7N_TEST_AGENT_IMAGE is not set)");
         return Ok(());

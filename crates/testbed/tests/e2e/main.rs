@@ -11,6 +11,7 @@ mod commands;
 mod crashes;
 mod deletions;
 mod deploys;
+mod doctor;
 mod drift;
 mod every_kind;
 mod images;

@@ -3,18 +3,20 @@
 
 mod drift;
 mod failures;
+mod instances;
 mod kills;
 mod lifecycle;
 mod orders;
 mod shapes;
 mod stop;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use c7n_testbed::programs::{self, Program};
-use c7n_testbed::stack::charts::ChartFolder;
-use c7n_testbed::stack::{ChartRepository, eventually};
+use c7n_testbed::stack::charts::{ChartArchive, ChartFolder};
+use c7n_testbed::stack::{ChartServer, eventually};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -24,7 +26,8 @@ use crate::stand::{PATIENCE, Stand, StandEnvironment, TestCluster, config_map};
 pub struct Scene {
     pub stand: Stand,
     pub environment: StandEnvironment,
-    pub charts: ChartRepository,
+    pub charts: ChartServer,
+    published: Mutex<Vec<ChartArchive>>,
     helm: PathBuf,
 }
 
@@ -76,30 +79,83 @@ impl Wish {
 
 impl Scene {
     pub async fn new(name: &str) -> Result<Self> {
-        let stand = Stand::with_cluster(name).await?;
+        Self::on(Stand::with_cluster(name).await?).await
+    }
+
+    /// On a stand whose cluster has joined.
+    pub async fn on(stand: Stand) -> Result<Self> {
         let environment = stand.environment("staging").await?;
-        let charts = ChartRepository::start().await?;
-        let web = ChartFolder::fixture("web")?;
-        for version in ["1.0.0", "1.1.0", "2.0.0"] {
-            charts.publish(web.clone().at_version(version)?.pack()?);
-        }
         // Something stays, so that the removal of a release is no emptied repository.
         environment
             .copy
             .write("ground.yaml", &config_map("ground", "k", "v"))?;
         let commit = environment.copy.publish("Ground").await?;
         stand.converges("staging", &commit).await?;
-        Ok(Self {
+        let scene = Self {
             stand,
             environment,
-            charts,
+            charts: ChartServer::start().await?,
+            published: Mutex::default(),
             helm: programs::ensure(Program::Helm).await?,
-        })
+        };
+        let web = ChartFolder::fixture("web")?;
+        for version in ["1.0.0", "1.1.0", "2.0.0"] {
+            scene.serve(web.clone().at_version(version)?.pack()?);
+        }
+        Ok(scene)
     }
 
     pub fn publish(&self, chart: &str) -> Result<()> {
-        self.charts.publish(ChartFolder::fixture(chart)?.pack()?);
+        self.serve(ChartFolder::fixture(chart)?.pack()?);
         Ok(())
+    }
+
+    fn serve(&self, chart: ChartArchive) {
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.push(chart);
+        self.charts.put_charts(&published);
+    }
+
+    /// A chart whose pods must really run: not on a played node, which takes only what tolerates it. `false` where there
+    /// is no real node, and then the test cannot be run.
+    pub async fn publish_for_real(&self, chart: &str, template: &str) -> Result<bool> {
+        let nodes = self.environment.kubectl.json(&["get", "nodes"]).await?;
+        let is_real = |node: &Value| node["metadata"]["labels"]["type"] != "kwok";
+        if !nodes["items"]
+            .as_array()
+            .is_some_and(|nodes| nodes.iter().any(is_real))
+        {
+            eprintln!("NOT RUN: needs a real node");
+            return Ok(false);
+        }
+        let path = format!("templates/{template}");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts").join(chart);
+        let text = std::fs::read_to_string(folder.join(&path))?;
+        let without: Vec<&str> = text
+            .lines()
+            .filter(|line| !matches!(line.trim(), "tolerations:" | "- operator: Exists"))
+            .collect();
+        let chart = ChartFolder::fixture(chart)?.with(&path, without.join("\n") + "\n");
+        self.serve(chart.pack()?);
+        Ok(true)
+    }
+
+    /// As an autoscaler does it.
+    pub async fn scale_as(&self, manager: &str, deployment: &str, replicas: u32) -> Result<()> {
+        let patch = format!(r#"{{"spec":{{"replicas":{replicas}}}}}"#);
+        self.kubectl(&[
+            "patch",
+            "deployment",
+            deployment,
+            "--subresource=scale",
+            "--type=merge",
+            "-p",
+            &patch,
+            "--field-manager",
+            manager,
+        ])
+        .await
+        .map(drop)
     }
 
     /// Writes the files, pushes them, and waits until they are applied.

@@ -202,3 +202,147 @@ fn is_settled(release: &Release, history: &History) -> bool {
             .condition("Ready")
             .is_some_and(|ready| ready.status == "True")
 }
+
+#[cfg(test)]
+mod tests {
+    use c7n_helm::{ReleaseStatus, SpecDigest};
+    use kube::core::DynamicObject;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::releases::history::Revision;
+    use crate::releases::memory::Prospect;
+
+    fn release(status: Value) -> Release {
+        let object: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "choerodon.io/v1alpha1", "kind": "C7NHelmRelease",
+            "metadata": { "name": "web", "namespace": "shop", "generation": 3 },
+            "spec": { "chartName": "web", "chartVersion": "1.0.0", "repoUrl": "https://charts.example.com" },
+            "status": status,
+        }))
+        .unwrap();
+        Release::read(&object).unwrap()
+    }
+
+    fn deployed() -> Value {
+        json!({
+            "phase": "Deployed", "revision": 7, "observedGeneration": 3,
+            "conditions": [{ "type": "Ready", "status": "True", "reason": "Deployed", "lastTransitionTime": "" }],
+        })
+    }
+
+    fn history(number: u32) -> History {
+        let revision = Revision {
+            number,
+            status: ReleaseStatus::Deployed,
+            digest: None,
+            made_ms: 0,
+        };
+        History::from([(number, revision)])
+    }
+
+    fn rests(step: &Step, release: &Release, number: u32) -> bool {
+        let now = Instant::now();
+        let turn = Slot::new(now).turn(step, release, &history(number), now, now);
+        matches!(turn, Turn::Rest)
+    }
+
+    #[tokio::test]
+    async fn what_is_said_already_is_not_looked_at_again() {
+        assert!(rests(&Step::Settled, &release(deployed()), 7));
+        assert!(
+            !rests(&Step::Settled, &release(deployed()), 8),
+            "the status tells of an older revision"
+        );
+        assert!(!rests(&Step::Settled, &release(Value::Null), 7));
+        let failed = json!({ "phase": "Failed", "observedGeneration": 3 });
+        assert!(rests(&Step::Held(Hold::Cancelled), &release(failed), 7));
+        assert!(!rests(&Step::Held(Hold::Invalid), &release(deployed()), 7));
+        assert!(!rests(&Step::Install, &release(deployed()), 7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_is_looked_at_when_its_time_has_come() {
+        let began = Instant::now();
+        let mut slot = Slot::new(began);
+        let failed = json!({ "phase": "Failed", "observedGeneration": 3 });
+        let wait = Step::Wait {
+            until: Duration::from_secs(3),
+            why: Pause::Failed,
+        };
+        slot.turn(&wait, &release(failed), &history(7), began, began);
+        assert!(!slot.is_due(began + Duration::from_secs(2)));
+        assert!(slot.is_due(began + Duration::from_secs(3)));
+    }
+
+    #[tokio::test]
+    async fn an_operation_hides_what_it_touches_itself_and_a_look_at_drift_does_not() {
+        let now = Instant::now();
+        let running = || {
+            let token = tokio_util::sync::CancellationToken::new();
+            Running {
+                stops: Stops {
+                    shutdown: token.clone(),
+                    person: token.clone(),
+                    any: token,
+                },
+                aim: Aim::default(),
+            }
+        };
+        let mut slot = Slot::new(now);
+        slot.begun(running());
+        slot.touched(now);
+        slot.ended(Verdict::Done, (now, Duration::ZERO), 0);
+        assert!(!slot.memory.is_drift_suspected());
+
+        slot.begun(running());
+        slot.touched(now);
+        slot.ended(Verdict::DriftChecked, (now, Duration::ZERO), 0);
+        assert!(slot.memory.is_drift_suspected());
+    }
+
+    #[tokio::test]
+    async fn a_retry_that_was_ordered_while_it_ran_is_not_lost() {
+        let now = Instant::now();
+        let mut slot = Slot::new(now);
+        let token = tokio_util::sync::CancellationToken::new();
+        slot.begun(Running {
+            stops: Stops {
+                shutdown: token.clone(),
+                person: token.clone(),
+                any: token,
+            },
+            aim: Aim::default(),
+        });
+        slot.order_retry();
+        let verdict = Verdict::Failed {
+            digest: SpecDigest::of("1"),
+            prospect: Prospect::Lasting,
+        };
+        slot.ended(verdict, (now, Duration::ZERO), 0);
+        assert!(slot.memory.is_retry_ordered());
+    }
+
+    #[tokio::test]
+    async fn only_another_wish_supersedes() {
+        let token = tokio_util::sync::CancellationToken::new();
+        let running = Running {
+            stops: Stops {
+                shutdown: token.clone(),
+                person: token.clone(),
+                any: token,
+            },
+            aim: Aim::at(&release(deployed())),
+        };
+        let mut next = release(deployed());
+        next.generation += 1;
+        assert!(!running.is_superseded_by(&next), "the same chart and values");
+        if let Ok(wish) = &mut next.wish {
+            wish.digest = SpecDigest::of("other");
+        }
+        assert!(running.is_superseded_by(&next));
+        let mut leaving = release(deployed());
+        leaving.deleting_since_ms = Some(1);
+        assert!(running.is_superseded_by(&leaving));
+    }
+}

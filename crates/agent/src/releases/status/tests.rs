@@ -83,7 +83,7 @@ fn each_stage_is_judged_as_a_person_would() {
     assert_eq!(judged(&status, 2), HealthStatus::Degraded);
 
     status.report(&released(&digest), 2, LATER);
-    status.report(&Report::Stopped, 2, LATER);
+    status.report(&Report::Stopped { words: "stopped" }, 2, LATER);
     assert_eq!(judged(&status, 2), HealthStatus::Suspended);
     assert_eq!(status.last_error, None);
 }
@@ -147,7 +147,7 @@ fn what_is_written_is_read_again() {
     let digest = SpecDigest::of("1");
     let mut status = Status::default();
     status.report(&released(&digest), 1, NOW);
-    status.report(&Report::Stopped, 1, NOW);
+    status.report(&Report::Stopped { words: "stopped" }, 1, NOW);
     status.stopped_replicas = Some(Sizes::from([("Deployment/web".into(), 3)]));
     assert_eq!(Status::read(&json!(status)), status);
     assert_eq!(Status::read(&Value::Null), Status::default());

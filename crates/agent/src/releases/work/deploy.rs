@@ -3,39 +3,22 @@
 use std::time::Duration;
 
 use c7n_helm::{
-    Chart, Conflicts, Done, EngineError, Install, Labels, OnFailure as EngineOnFailure, Ownership,
-    Provenance, Rollback, Upgrade, Values,
+    Chart, ClusterKinds, Conflicts, Done, EngineError, Install, Labels, OnFailure as EngineOnFailure,
+    Ownership, Rollback, Upgrade, Values,
 };
 use tokio::time::timeout;
 
+use super::supplies::{Missing, Supplies};
 use super::{Job, Verdict};
 use crate::cluster::ClusterError;
-use crate::files;
-use crate::releases::hand::SecretError;
 use crate::releases::memory::Prospect;
 use crate::releases::plan::Cause;
-use crate::releases::source::{Fetched, Signature, SourceError, Wanted};
+use crate::releases::source::Fetched;
 use crate::releases::spec::{DriftPolicy, OnFailure, Running, Wish};
 use crate::releases::status::{Deployed, Phase, Report};
 
 /// An engine that does not keep its own deadline is not waited for much longer.
 const BEYOND: Duration = Duration::from_secs(60);
-
-/// What an operation needs that is not in the object.
-struct Supplies {
-    fetched: Fetched,
-    provenance: Option<Provenance>,
-}
-
-/// Why there is nothing to begin with.
-enum Missing {
-    Cancelled,
-    Failed {
-        reason: &'static str,
-        words: String,
-        prospect: Prospect,
-    },
-}
 
 impl Job {
     pub(super) async fn install(mut self, wish: &Wish) -> Result<Verdict, ClusterError> {
@@ -50,6 +33,7 @@ impl Job {
             chart: chart(&supplies),
             values: Values::from(wish.values.clone()),
             labels: self.labels(),
+            cluster_kinds: self.cluster_kinds(),
             spec_digest: wish.digest.clone(),
             timeout: wish.timeout,
             provenance: supplies.provenance.clone(),
@@ -85,6 +69,7 @@ impl Job {
             chart: chart(&supplies),
             values: Values::from(wish.values.clone()),
             labels: self.labels(),
+            cluster_kinds: self.cluster_kinds(),
             spec_digest: wish.digest.clone(),
             timeout: wish.timeout,
             provenance: supplies.provenance.clone(),
@@ -120,6 +105,7 @@ impl Job {
         let request = Rollback {
             id: self.release.id.clone(),
             revision,
+            cluster_kinds: self.cluster_kinds(),
             timeout: wish.timeout,
             conflicts: self.first_conflicts(),
             on_failure: on_failure(wish),
@@ -177,6 +163,9 @@ impl Job {
         let now = crate::releases::hand::timestamp();
         self.status.report_drift(None, self.release.generation, &now);
         tracing::info!(release = %self.release.id, revision = done.revision, chart = done.chart, "deployed");
+        self.hand
+            .watch_what_was_made(&self.release.id, done.revision, wish.digest.as_str())
+            .await;
         match wish.running {
             Running::Started if self.status.stopped_replicas.is_none() => {
                 self.report(&Report::Running);
@@ -247,79 +236,16 @@ impl Job {
         }
     }
 
-    async fn supplies(&self, wish: &Wish) -> Result<Supplies, Missing> {
-        let namespace = &self.release.id.namespace;
-        let of_secret = |error: SecretError| Missing::Failed {
-            reason: "SecretMissing",
-            words: error.to_string(),
-            prospect: Prospect::Passing,
-        };
-        let credentials = self
-            .hand
-            .credentials(namespace, wish.repo_secret.as_deref())
-            .await
-            .map_err(of_secret)?;
-        let wanted = Wanted {
-            repo_url: wish.repo_url.clone(),
-            name: wish.chart_name.clone(),
-            version: wish.chart_version.clone(),
-            signature: match wish.keyring_secret {
-                Some(_) => Signature::Asked,
-                None => Signature::NotAsked,
-            },
-        };
-        let work = self
-            .hand
-            .source
-            .fetch(&wanted, credentials.as_ref(), &self.stops.any);
-        let failed = |words: String, prospect| Missing::Failed {
-            reason: "FetchFailed",
-            words: format!("the chart {} cannot be fetched: {words}", wish.chart()),
-            prospect,
-        };
-        let fetched = match timeout(wish.timeout, work).await {
-            Ok(Ok(fetched)) => fetched,
-            Ok(Err(SourceError::Cancelled)) => return Err(Missing::Cancelled),
-            Ok(Err(SourceError::Away(words))) => return Err(failed(words, Prospect::Passing)),
-            Ok(Err(SourceError::Refused(words))) => return Err(failed(words, Prospect::Lasting)),
-            Err(_) => {
-                let words = "the repository did not deliver it in time".to_owned();
-                return Err(failed(words, Prospect::Passing));
-            }
-        };
-        let provenance = match (&wish.keyring_secret, &fetched.prov) {
-            (None, _) => None,
-            (Some(_), None) => {
-                let words =
-                    "spec.provenance asks for a signature, and the repository has no .prov file for it";
-                return Err(failed(words.to_owned(), Prospect::Lasting));
-            }
-            (Some(secret), Some(prov)) => {
-                let keyring = self.hand.keyring(namespace, secret).await.map_err(of_secret)?;
-                let file = format!("{}.{}.keyring", self.release.id.namespace, self.release.id.name);
-                let path = self.hand.folder.join("keyrings").join(file);
-                let written = {
-                    let path = path.clone();
-                    tokio::task::spawn_blocking(move || files::replace_lightly(&path, &keyring)).await
-                };
-                if !matches!(written, Ok(Ok(()))) {
-                    let words = format!("the keyring cannot be written to {}", path.display());
-                    return Err(failed(words, Prospect::Passing));
-                }
-                Some(Provenance {
-                    prov: prov.clone(),
-                    keyring: path,
-                })
-            }
-        };
-        Ok(Supplies { fetched, provenance })
-    }
-
     fn labels(&self) -> Labels {
         Labels {
             environment: self.resident.id.to_string(),
             commit: self.release.commit.clone(),
         }
+    }
+
+    /// What a chart may hold is what a file may hold.
+    fn cluster_kinds(&self) -> ClusterKinds {
+        ClusterKinds::Only(self.resident.cluster_kinds.clone())
     }
 
     /// Sizes that this controller wrote itself are no reason to fail.

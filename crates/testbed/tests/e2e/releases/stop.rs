@@ -29,17 +29,7 @@ async fn sizes_come_back_after_a_stop_and_the_death_of_the_agent() -> Result<()>
     scene.push(&[&wish], "Install").await?;
     scene.deployed("web", 1).await?;
     // Somebody has scaled it since: what lives is what comes back.
-    scene
-        .kubectl(&[
-            "scale",
-            "deployment",
-            "web",
-            "--replicas",
-            "3",
-            "--field-manager",
-            "keda",
-        ])
-        .await?;
+    scene.scale_as("keda", "web", 3).await?;
 
     scene.push(&[&wish.clone().with("stopped: true")], "Stop").await?;
     let status = scene

@@ -26,6 +26,13 @@ pub async fn helm_version() -> Option<String> {
     (output.status.success() && !version.is_empty()).then_some(version)
 }
 
+/// Whose network a pod uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    Pod,
+    Node,
+}
+
 pub struct Asker {
     context: Option<String>,
 }
@@ -72,8 +79,10 @@ impl Asker {
         let wanted = wanted_rights(namespace);
         let reviews: Vec<Value> = wanted.iter().map(review).collect();
         let list = json!({ "apiVersion": "v1", "kind": "List", "items": reviews });
-        let answer = self.json(&["create", "-f", "-"], Some(&list)).await?;
-        let answers = answer["items"].as_array().cloned().unwrap_or_default();
+        let text = self
+            .run(&["create", "-f", "-", "--output=json"], Some(&list), DEADLINE)
+            .await?;
+        let answers = documents(&text)?;
         if answers.len() != wanted.len() {
             return Err(format!(
                 "{} of {} questions were answered",
@@ -119,10 +128,12 @@ impl Asker {
         namespace: &str,
         image: &str,
         connect: &str,
+        network: Network,
     ) -> Result<String, String> {
         let name = format!("c7n-doctor-{}", std::process::id());
         let overrides = json!({ "spec": {
             "automountServiceAccountToken": false,
+            "hostNetwork": network == Network::Node,
             "securityContext": { "runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": { "type": "RuntimeDefault" } },
             "containers": [{
                 "name": name,
@@ -212,6 +223,14 @@ impl Asker {
         let said = String::from_utf8_lossy(&output.stderr);
         Err(said.trim().lines().last().unwrap_or("kubectl failed").to_owned())
     }
+}
+
+/// kubectl prints what it created one after the other.
+fn documents(text: &str) -> Result<Vec<Value>, String> {
+    serde_json::Deserializer::from_str(text)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("kubectl's answer makes no sense: {error}"))
 }
 
 fn review(right: &Right) -> Value {

@@ -30,6 +30,9 @@ pub struct Doctor {
     /// Image of the agent, for that pod
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
+    /// That pod uses the node's network, as the agent does with `hostNetwork: true`
+    #[arg(long, requires = "in_cluster")]
+    host_network: bool,
 }
 
 pub async fn run(global: &Global, doctor: Doctor) -> Result<()> {
@@ -63,8 +66,14 @@ pub async fn run(global: &Global, doctor: Doctor) -> Result<()> {
                 && let Some(image) = &doctor.image
             {
                 let connect = platform::connect(&base);
+                let network = match doctor.host_network {
+                    true => kubectl::Network::Node,
+                    false => kubectl::Network::Pod,
+                };
                 findings.push(judge::inside(
-                    asker.reach_from_inside(&doctor.namespace, image, &connect).await,
+                    asker
+                        .reach_from_inside(&doctor.namespace, image, &connect, network)
+                        .await,
                 ));
             }
         }
