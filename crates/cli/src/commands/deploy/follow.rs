@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use c7n_api::{
-    Deployed, Environment, EventChange, HealthStatus, HistoryEntry, LiveObject, ObjectResult, Outcome, Page,
+    ConfirmDeletions, Deployed, Environment, EventChange, HealthStatus, HistoryEntry, LiveObject,
+    ObjectResult, Outcome, Page,
 };
 
 use crate::client::Client;
@@ -35,6 +36,8 @@ pub struct Follow<'a> {
 enum Step {
     /// In words, for a person.
     Waiting(String),
+    /// The deletion that was asked for, and nothing else, waits for the word that its caller has given already.
+    Held,
     Reached(String),
     Failed(String),
 }
@@ -56,6 +59,7 @@ impl<'a> Follow<'a> {
         loop {
             match seen.step(commit, goal) {
                 Step::Waiting(words) => self.say(words),
+                Step::Held => self.confirm(commit).await?,
                 Step::Reached(words) => {
                     self.say(words);
                     return Ok(ExitCode::SUCCESS);
@@ -76,6 +80,30 @@ impl<'a> Follow<'a> {
                 _ => {}
             }
         }
+    }
+
+    /// Once: what becomes of it is told by the next events.
+    async fn confirm(&mut self, commit: &str) -> Result<()> {
+        let words = format!(
+            "this is the last of what is deployed: the deletion at {} is confirmed",
+            short(Some(commit))
+        );
+        if self.said.contains(&words) {
+            return Ok(());
+        }
+        let path = [
+            "projects",
+            self.project,
+            "environments",
+            self.name,
+            "confirm-deletions",
+        ];
+        let body = ConfirmDeletions {
+            commit: commit.to_owned(),
+        };
+        let _: Environment = self.client.post(&path, &body).await?;
+        self.say(words);
+        Ok(())
     }
 
     /// What was told last, for when time runs out.
@@ -155,6 +183,7 @@ impl Seen {
             match result.outcome {
                 Outcome::Refused => return Step::Failed(format!("refused: {words}")),
                 Outcome::Failed => return Step::Waiting(format!("failed, and is tried again: {words}")),
+                Outcome::Held if goal == Goal::Gone && self.holds_only_this(commit) => return Step::Held,
                 Outcome::Held => {
                     return Step::Waiting(format!(
                         "deletions wait for a word: `c7n env confirm-deletions {}`",
@@ -201,6 +230,11 @@ impl Seen {
             (HealthStatus::Degraded, _) => Step::Failed(words),
             _ => Step::Waiting(words),
         }
+    }
+
+    fn holds_only_this(&self, commit: &str) -> bool {
+        let held = self.environment.held.as_ref();
+        held.is_some_and(|held| held.commit == commit && held.count == 1)
     }
 
     /// What the agent reported of the release itself.
@@ -371,6 +405,20 @@ mod tests {
         );
         assert!(
             matches!(with(Outcome::Failed).step(COMMIT, Goal::Healthy), Step::Waiting(words) if words.contains("because"))
+        );
+        let mut held = with(Outcome::Held);
+        held.environment.held = Some(c7n_api::HeldDeletions {
+            commit: COMMIT.into(),
+            count: 1,
+            total: 1,
+            objects: vec![],
+        });
+        assert_eq!(held.step(COMMIT, Goal::Gone), Step::Held);
+        held.environment.held.as_mut().unwrap().count = 2;
+        assert_ne!(
+            held.step(COMMIT, Goal::Gone),
+            Step::Held,
+            "more than was asked for"
         );
         assert!(
             matches!(with(Outcome::Held).step(COMMIT, Goal::Gone), Step::Waiting(words) if words.contains("confirm-deletions"))
