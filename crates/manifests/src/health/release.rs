@@ -13,6 +13,10 @@ pub(super) fn release(object: &Value) -> Health {
         return waiting;
     }
     let status = &object["status"];
+    // The next attempt at what has failed does not make it well for a moment.
+    if condition(object, "Stalled").is_some_and(|stalled| stalled["status"] == "True") {
+        return Health::degraded(failure(object));
+    }
     let operating = |what: &str| Health::progressing(format!("the release is being {what}"));
     match word(status, "phase") {
         "" => Health::progressing("not yet seen by its controller"),
