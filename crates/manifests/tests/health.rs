@@ -526,7 +526,7 @@ fn helm_releases() {
                 condition("Reconciling", "True", "Upgrading", "to web-2.0.0"),
             ),
             Progressing,
-            "Upgrading: to web-2.0.0",
+            "the release is being upgraded",
         ),
         (
             with("Deployed", condition("Ready", "True", "Deployed", "")),
@@ -536,7 +536,7 @@ fn helm_releases() {
         (
             with("Stopped", condition("Ready", "True", "Stopped", "")),
             Suspended,
-            "stopped",
+            "the release is stopped",
         ),
         (
             with("Failed", failed),
