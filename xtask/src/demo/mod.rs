@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: the main job from nothing, each step told in a line with its time.
 
 mod application;
+mod instance;
 mod story;
 mod teller;
 

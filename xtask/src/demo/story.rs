@@ -12,7 +12,7 @@ use super::Arguments;
 use super::application::{Application, Definition};
 use super::teller::Teller;
 
-const PROJECT: &str = "shop";
+pub(super) const PROJECT: &str = "shop";
 const PATIENCE: Duration = Duration::from_secs(90);
 
 pub async fn tell(
@@ -75,13 +75,13 @@ pub async fn tell(
 }
 
 /// What the steps share once the cluster is joined.
-struct Shop<'a> {
+pub(super) struct Shop<'a> {
     server: &'a Server,
-    cli: Cli,
+    pub(super) cli: Cli,
     access: Access,
     handle: &'a ClusterHandle,
-    folder: &'a Path,
-    arguments: &'a Arguments,
+    pub(super) folder: &'a Path,
+    pub(super) arguments: &'a Arguments,
 }
 
 impl Shop<'_> {
@@ -117,6 +117,7 @@ impl Shop<'_> {
         teller.show(&cli.run(&["env", "objects", "-p", PROJECT, "staging"]).await?);
         gone(handle, "staging").await?;
         teller.done("what the second push dropped is gone from the cluster");
+        self.instance(teller).await?;
 
         if !self.arguments.once {
             invite(self.server, cli, &staging, handle)?;
@@ -261,6 +262,7 @@ and in a third one change something and push it:
   sed -i 's/blue/red/' web/settings.yaml
   {} git commit -am 'Red' && git push origin main
 
+Deploy, roll back and stop an application: `c7n rollback -p {PROJECT} greeter --env production`, `c7n deploy --help`.
 Then break a file, delete an object with kubectl, or look at `c7n env --help`.
 The API describes itself at {}/api/v1/openapi.json.
 ",
