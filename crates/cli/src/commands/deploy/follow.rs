@@ -1,19 +1,23 @@
-//! Waits for a commit as for any push: taken in by the platform, applied by the agent, and then the release itself as the live
-//! state shows it. Progress goes to standard error.
+//! Waits for a commit as for any push: taken in by the platform, applied by the agent, then the release itself as the live
+//! state shows it, and everything that it runs. Progress goes to standard error.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use c7n_api::{
-    ConfirmDeletions, Deployed, Environment, EventChange, HealthStatus, HistoryEntry, LiveObject,
-    ObjectResult, Outcome, Page,
+    ConfirmDeletions, Deployed, Environment, EventChange, HealthStatus, HistoryEntry, Instance, LiveObject,
+    ObjectResult, Outcome, Page, Vitals,
 };
+use tokio::time::sleep;
 
 use crate::client::Client;
 use crate::output::{clock, now_ms, short, word};
 use crate::stream::EventStream;
 
 const KIND: &str = "C7NHelmRelease";
+/// A release may be told as deployed before the controllers of what it made have looked at it.
+const SETTLING: Duration = Duration::from_millis(300);
 
 /// When the waiting is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +42,8 @@ enum Step {
     Waiting(String),
     /// The deletion that was asked for, and nothing else, waits for the word that its caller has given already.
     Held,
+    /// The release is as it is wanted; how its objects are doing has to be asked for.
+    Released,
     Reached(String),
     Failed(String),
 }
@@ -60,6 +66,11 @@ impl<'a> Follow<'a> {
             match seen.step(commit, goal) {
                 Step::Waiting(words) => self.say(words),
                 Step::Held => self.confirm(commit).await?,
+                Step::Released => {
+                    sleep(SETTLING).await;
+                    seen.vitals = Some(self.vitals(&seen.instance).await?);
+                    continue;
+                }
                 Step::Reached(words) => {
                     self.say(words);
                     return Ok(ExitCode::SUCCESS);
@@ -77,6 +88,12 @@ impl<'a> Follow<'a> {
                 EventChange::EnvironmentDeleted { .. } => bail!("the environment was deleted"),
                 EventChange::History(entry) => seen.history(*entry, commit),
                 EventChange::Objects { changed, gone } => seen.objects(changed, &gone),
+                // It may tell of a time before the answer that is known: that is asked for anew.
+                EventChange::Instances { changed, .. }
+                    if changed.iter().any(|it| it.name == seen.instance) =>
+                {
+                    seen.vitals = None;
+                }
                 _ => {}
             }
         }
@@ -104,6 +121,23 @@ impl<'a> Follow<'a> {
         let _: Environment = self.client.post(&path, &body).await?;
         self.say(words);
         Ok(())
+    }
+
+    async fn vitals(&self, instance: &str) -> Result<Vitals> {
+        let path = [
+            "projects",
+            self.project,
+            "environments",
+            self.name,
+            "instances",
+            instance,
+        ];
+        let found: Instance = self
+            .client
+            .get(&path, &[])
+            .await
+            .context("reading the instance")?;
+        Ok(found.vitals)
     }
 
     /// What was told last, for when time runs out.
@@ -138,6 +172,7 @@ impl<'a> Follow<'a> {
             environment,
             entry: history.items.into_iter().find(|entry| entry.commit.id == commit),
             release: objects.into_iter().find(|object| is_release(object, &instance)),
+            vitals: None,
             instance,
         })
     }
@@ -148,6 +183,8 @@ struct Seen {
     environment: Environment,
     entry: Option<HistoryEntry>,
     release: Option<LiveObject>,
+    /// Of the instance with all its objects, once its release is deployed.
+    vitals: Option<Vitals>,
     instance: String,
 }
 
@@ -222,14 +259,28 @@ impl Seen {
         };
         let words = format!("{} is {}{}", self.instance, word(&release.health), told(release));
         match (release.health, goal) {
-            (HealthStatus::Healthy, Goal::Healthy) | (HealthStatus::Suspended, Goal::Stopped) => {
-                Step::Reached(words)
-            }
+            (HealthStatus::Healthy, Goal::Healthy) => self.of_objects(words),
+            (HealthStatus::Suspended, Goal::Stopped) => Step::Reached(words),
             // One that is stopped stays so through a change of its chart.
             (HealthStatus::Suspended, Goal::Healthy) => Step::Reached(words),
             (HealthStatus::Degraded, _) => Step::Failed(words),
             _ => Step::Waiting(words),
         }
+    }
+
+    /// What is not well may still become so: how long that is waited for is the caller's to say.
+    fn of_objects(&self, words: String) -> Step {
+        let Some(vitals) = &self.vitals else {
+            return Step::Released;
+        };
+        if matches!(vitals.health, HealthStatus::Healthy | HealthStatus::Suspended) {
+            return Step::Reached(words);
+        }
+        let cause = vitals.cause.as_ref().map_or_else(
+            || format!("what it runs is {}", word(&vitals.health)),
+            |cause| cause.text.clone(),
+        );
+        Step::Waiting(format!("{} is deployed: {cause}", self.instance))
     }
 
     fn holds_only_this(&self, commit: &str) -> bool {
@@ -293,6 +344,7 @@ mod tests {
             },
             entry: None,
             release: None,
+            vitals: None,
             instance: "web".into(),
         }
     }
@@ -316,6 +368,25 @@ mod tests {
             commit: Some(commit.into()),
             created_ms: 0,
             seen_ms: 0,
+        }
+    }
+
+    fn vitals(health: HealthStatus) -> Vitals {
+        let cause = (health != HealthStatus::Healthy).then(|| c7n_api::Cause {
+            text: "Pod web-0 cannot start".into(),
+            log: vec![],
+            object: c7n_api::ObjectRef {
+                group: String::new(),
+                kind: "Pod".into(),
+                name: "web-0".into(),
+            },
+        });
+        Vitals {
+            health,
+            cause,
+            objects: 1,
+            pods_ready: 0,
+            pods: 1,
         }
     }
 
@@ -376,8 +447,16 @@ mod tests {
         assert!(waiting(
             with(HealthStatus::Progressing, COMMIT).step(COMMIT, Goal::Healthy)
         ));
+        let mut deployed = with(HealthStatus::Healthy, COMMIT);
+        assert_eq!(deployed.step(COMMIT, Goal::Healthy), Step::Released);
+        deployed.vitals = Some(vitals(HealthStatus::Progressing));
         assert_eq!(
-            with(HealthStatus::Healthy, COMMIT).step(COMMIT, Goal::Healthy),
+            deployed.step(COMMIT, Goal::Healthy),
+            Step::Waiting("web is deployed: Pod web-0 cannot start".into())
+        );
+        deployed.vitals = Some(vitals(HealthStatus::Healthy));
+        assert_eq!(
+            deployed.step(COMMIT, Goal::Healthy),
             Step::Reached("web is healthy: why".into())
         );
         assert_eq!(
