@@ -1,13 +1,19 @@
 package main
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	k8syaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
 	chart "helm.sh/helm/v4/pkg/chart/v2"
@@ -50,8 +56,15 @@ func (c confinement) check(apiVersion, kind, namespace, name string) *failure {
 		return nil
 	}
 	mapping, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
-	if err != nil || mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+	if meta.IsNoMatchError(err) {
 		// An unknown kind is not written either: Helm says so.
+		return nil
+	}
+	if err != nil {
+		return &failure{Kind: kindCluster, Reason: "it does not tell whether " + kindName(gvk.GroupKind()) +
+			" has a namespace: " + describe(err)}
+	}
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
 		return nil
 	}
 	return &failure{Kind: kindRefused, Object: kind + "/" + name, Reason: "it belongs to the whole cluster; allow " +
@@ -77,35 +90,65 @@ func (c confinement) stored(revision *release.Release) error {
 		manifests = append(manifests, hook.Manifest)
 	}
 	for _, manifest := range manifests {
-		for _, document := range releaseutil.SplitManifests(manifest) {
-			var object map[string]any
-			if err := yaml.Unmarshal([]byte(document), &object); err != nil {
-				return &failure{Kind: kindOther, Reason: "the record of an earlier revision cannot be read"}
-			}
-			if refused := c.tree(object); refused != nil {
-				return refused
-			}
+		if err := c.manifest(manifest); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (c confinement) tree(object map[string]any) *failure {
-	kind, _ := object["kind"].(string)
-	if items, ok := object["items"].([]any); ok && strings.HasSuffix(kind, "List") {
-		for _, item := range items {
-			if item, ok := item.(map[string]any); ok {
-				if refused := c.tree(item); refused != nil {
-					return refused
-				}
+// manifest checks all objects of a text as Helm's client reads it, by the same decoder: what an object is can look
+// otherwise. Whatever has `items` is a list to it, items without a kind take the list's, and of a key that stands twice
+// the last one counts.
+func (c confinement) manifest(text string) error {
+	documents := k8syaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
+	for {
+		document := runtime.RawExtension{}
+		err := documents.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return &failure{Kind: kindOther, Reason: "what the release holds cannot be read"}
+		}
+		raw := bytes.TrimSpace(document.Raw)
+		if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
+			continue
+		}
+		object, _, err := unstructured.UnstructuredJSONScheme.Decode(raw, nil, nil)
+		if err != nil {
+			// Helm's client stumbles over it in the same way, and writes nothing.
+			continue
+		}
+		if refused := c.object(object); refused != nil {
+			return refused
+		}
+	}
+}
+
+func (c confinement) object(object runtime.Object) *failure {
+	switch object := object.(type) {
+	case *unstructured.UnstructuredList:
+		for index := range object.Items {
+			if refused := c.object(&object.Items[index]); refused != nil {
+				return refused
 			}
 		}
-		return nil
+	case *unstructured.Unstructured:
+		if refused := c.check(object.GetAPIVersion(), object.GetKind(), object.GetNamespace(), object.GetName()); refused != nil {
+			return refused
+		}
+		if !object.IsList() {
+			return nil
+		}
+		items, err := object.ToList()
+		if err != nil {
+			// As above.
+			return nil
+		}
+		return c.object(items)
 	}
-	apiVersion, _ := object["apiVersion"].(string)
-	namespace, _ := dig(object, "metadata", "namespace").(string)
-	name, _ := dig(object, "metadata", "name").(string)
-	return c.check(apiVersion, kind, namespace, name)
+	return nil
 }
 
 // mayBring tells whether the chart's crds/ are to be installed. Where they are not allowed, they must be there already.

@@ -72,6 +72,9 @@ func (l *labeller) Run(manifests *bytes.Buffer) (*bytes.Buffer, error) {
 	if len(text) > maxManifest {
 		return nil, &chartFault{fmt.Sprintf("it renders to more than %d MiB", maxManifest>>20)}
 	}
+	if err := l.confinement.manifest(text); err != nil {
+		return nil, err
+	}
 	return bytes.NewBufferString(text), nil
 }
 
@@ -90,9 +93,6 @@ func (l *labeller) object(node *kyaml.Node) error {
 		return nil
 	}
 	l.scrubber.rendered(node)
-	if err := l.confine(node); err != nil {
-		return err
-	}
 	l.write(at(node, "metadata", "labels"), l.commit)
 
 	shape, known := shapeOf(node)
@@ -123,19 +123,6 @@ func (l *labeller) object(node *kyaml.Node) error {
 			continue
 		}
 		l.write(at(template, place...), commit)
-	}
-	return nil
-}
-
-func (l *labeller) confine(node *kyaml.Node) error {
-	refused := l.confinement.check(
-		scalar(lookup(node, "apiVersion")),
-		scalar(lookup(node, "kind")),
-		scalar(lookup(node, "metadata", "namespace")),
-		scalar(lookup(node, "metadata", "name")),
-	)
-	if refused != nil {
-		return refused
 	}
 	return nil
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use c7n_pack::chart::{self, Packed};
+use c7n_pack::chart;
+use c7n_testbed::stack::charts::{ChartFolder, write};
 use clap::Args;
 
 const EXAMPLES: &str = "\
@@ -29,43 +30,24 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     names.sort();
     let charts = names
         .iter()
-        .map(|chart| pack(chart).with_context(|| chart.display().to_string()))
+        .map(|chart| {
+            ChartFolder::read(chart)?
+                .pack()
+                .with_context(|| chart.display().to_string())
+        })
         .collect::<Result<Vec<_>>>()?;
     fs::create_dir_all(&arguments.into)?;
     for chart in &charts {
-        let place = arguments.into.join(chart.file_name());
-        fs::write(&place, &chart.archive)?;
+        let place = write(chart, &arguments.into)?;
         println!(
             "{}  {} bytes  sha256:{}",
             place.display(),
             chart.archive.len(),
-            c7n_pack::sha256(&chart.archive)
+            chart.digest()
         );
     }
     let index = arguments.into.join("index.yaml");
-    fs::write(&index, chart::index(&charts.iter().collect::<Vec<_>>()))?;
+    fs::write(&index, chart::index(&charts))?;
     println!("{}", index.display());
-    Ok(())
-}
-
-fn pack(folder: &Path) -> Result<Packed> {
-    let mut files = Vec::new();
-    list(folder, folder, &mut files)?;
-    let files = files
-        .iter()
-        .map(|(name, content)| (name.as_str(), content.as_slice()));
-    Ok(Packed::new(files)?)
-}
-
-fn list(root: &Path, folder: &Path, files: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            list(root, &path, files)?;
-        } else {
-            let name = path.strip_prefix(root)?.to_string_lossy().into_owned();
-            files.push((name, fs::read(&path)?));
-        }
-    }
     Ok(())
 }

@@ -14,7 +14,7 @@ use c7n_helm::{
     Upgrade, WorkerEngine, WorkerOptions,
 };
 use c7n_testbed::programs::{self, Program};
-use c7n_testbed::stack::charts::ChartFolder;
+use c7n_testbed::stack::charts::{self, ChartFolder};
 use futures_util::future::try_join_all;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, PostParams};
@@ -67,7 +67,7 @@ impl Stage {
         let worker = programs::ensure(Program::HelmWorker).await?;
         let helm = programs::ensure(Program::Helm).await?;
         let folder = tempfile::Builder::new().prefix("c7n-bench-").tempdir()?;
-        let chart = ChartFolder::fixture("web")?.pack()?.write(folder.path())?;
+        let chart = charts::write(&ChartFolder::fixture("web")?.pack()?, folder.path())?;
         let config = kube::Config::from_custom_kubeconfig(
             kube::config::Kubeconfig::read_from(kubeconfig)?,
             &kube::config::KubeConfigOptions::default(),

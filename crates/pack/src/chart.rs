@@ -25,8 +25,8 @@ pub enum ChartError {
 pub struct Packed {
     pub name: String,
     pub version: String,
-    /// Of `Chart.yaml`.
-    definition: String,
+    /// The text of `Chart.yaml`.
+    pub definition: String,
     pub archive: Vec<u8>,
 }
 
@@ -65,25 +65,42 @@ impl Packed {
     pub fn file_name(&self) -> String {
         format!("{}-{}.tgz", self.name, self.version)
     }
+
+    /// SHA-256 of the archive, in hexadecimal.
+    pub fn digest(&self) -> String {
+        sha256(&self.archive)
+    }
 }
 
-/// The index of a repository that holds these charts beside it.
-pub fn index(charts: &[&Packed]) -> String {
-    let mut text = format!("apiVersion: v1\ngenerated: {CREATED:?}\nentries:\n");
+/// The index of a repository that holds these charts beside it; versions of one chart stay in the order they come in.
+pub fn index<'a>(charts: impl IntoIterator<Item = &'a Packed>) -> String {
+    let mut entries: BTreeMap<&str, Vec<&Packed>> = BTreeMap::new();
     for chart in charts {
-        text.push_str(&format!("  {}:\n", chart.name));
-        let mut lead = "  - ";
-        // A block mapping stays one when all its lines move to the right.
-        for line in chart.definition.lines().filter(|line| !line.trim().is_empty()) {
-            text.push_str(&format!("{lead}{line}\n"));
-            lead = "    ";
-        }
-        text.push_str(&format!(
-            "    created: {CREATED:?}\n    digest: {}\n    urls:\n      - {}\n",
-            sha256(&chart.archive),
-            chart.file_name()
-        ));
+        entries.entry(&chart.name).or_default().push(chart);
     }
+    let mut text = format!("apiVersion: v1\ngenerated: {CREATED:?}\nentries:\n");
+    for (name, versions) in entries {
+        text.push_str(&format!("  {name}:\n"));
+        for version in versions {
+            text.push_str(&entry(version));
+        }
+    }
+    text
+}
+
+fn entry(chart: &Packed) -> String {
+    let mut text = String::new();
+    let mut lead = "  - ";
+    // A block mapping stays one when all its lines move to the right.
+    for line in chart.definition.lines().filter(|line| !line.trim().is_empty()) {
+        text.push_str(&format!("{lead}{line}\n"));
+        lead = "    ";
+    }
+    text.push_str(&format!(
+        "    created: {CREATED:?}\n    digest: {}\n    urls:\n      - {}\n",
+        chart.digest(),
+        chart.file_name()
+    ));
     text
 }
 
@@ -158,7 +175,7 @@ mod tests {
     #[test]
     fn the_index_holds_the_definition_and_the_digest() {
         let packed = Packed::new(files()).unwrap();
-        let text = index(&[&packed]);
+        let text = index([&packed]);
         assert_eq!(
             text,
             format!(
@@ -167,6 +184,35 @@ mod tests {
                  digest: {}\n    urls:\n      - web-1.2.3.tgz\n",
                 sha256(&packed.archive)
             )
+        );
+    }
+
+    #[test]
+    fn versions_of_a_chart_stand_below_one_name() {
+        let packed = |name: &str, version: &str| {
+            let definition = format!("name: {name}\nversion: {version}\n");
+            Packed::new([("Chart.yaml", definition.as_bytes())]).unwrap()
+        };
+        let charts = [
+            packed("web", "2.0.0"),
+            packed("api", "1.0.0"),
+            packed("web", "1.0.0"),
+        ];
+        let text = index(&charts);
+        let told: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.ends_with(".tgz") || matches!(*line, "web:" | "api:"))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "api:",
+                "- api-1.0.0.tgz",
+                "web:",
+                "- web-2.0.0.tgz",
+                "- web-1.0.0.tgz"
+            ]
         );
     }
 

@@ -28,7 +28,7 @@ pub struct Made {
     pub group: String,
     pub version: String,
     pub kind: String,
-    /// As the manifest says it, else the release's.
+    /// The release's.
     pub namespace: String,
     pub name: String,
     pub value: Value,
@@ -135,15 +135,21 @@ fn objects(manifest: &str, namespace: &str) -> Option<Vec<Made>> {
     Some(all)
 }
 
+/// None for what is in another namespace: Helm was not let there, so somebody else wrote it into the record. Whoever may write
+/// Secrets in the namespace can do that, and this agent has the rights of the whole cluster.
 fn made(value: Value, namespace: &str) -> Option<Made> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
+    let elsewhere = &value["metadata"]["namespace"];
+    if !elsewhere.is_null() && elsewhere != "" && elsewhere != namespace {
+        return None;
+    }
     let api_version = text(&value["apiVersion"])?;
     let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
     Some(Made {
         group: group.to_owned(),
         version: version.to_owned(),
         kind: text(&value["kind"])?,
-        namespace: text(&value["metadata"]["namespace"]).unwrap_or_else(|| namespace.to_owned()),
+        namespace: namespace.to_owned(),
         name: text(&value["metadata"]["name"])?,
         value,
     })
@@ -158,7 +164,8 @@ mod tests {
     #[test]
     fn what_helm_stores_is_read() {
         let manifest = "---\n# Source: web/templates/a.yaml\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n\
-                        ---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: a, namespace: other}\n";
+                        ---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: a, namespace: shop}\n\
+                        - {apiVersion: v1, kind: ConfigMap, metadata: {name: b, namespace: other}}\n";
         let json = serde_json::json!({ "name": "web", "manifest": manifest }).to_string();
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         packed.write_all(json.as_bytes()).unwrap();
@@ -172,7 +179,7 @@ mod tests {
             (found[0].group.as_str(), found[0].namespace.as_str()),
             ("apps", "shop")
         );
-        assert_eq!(found[1].namespace, "other");
+        assert_eq!(found[1].namespace, "shop");
         assert!(decode(b"garbage").is_none());
     }
 }

@@ -77,8 +77,9 @@ impl Origin {
         };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let odd = |c: char| matches!(c, '@' | '\\' | '?' | '#' | '%') || c.is_whitespace() || c.is_control();
-        // Dots in the path could lead out of `/charts/`, and a backslash is a slash to some.
-        if authority.is_empty() || authority.contains(odd) || path.contains("..") || path.contains('\\') {
+        // Dots in the path could lead out of `/charts/`, also as `%2e` or with a tab between them, which readers of
+        // addresses drop; and a backslash is a slash to some.
+        if authority.is_empty() || authority.contains(odd) || path.contains("..") || path.contains(odd) {
             return None;
         }
         let (host, port) = match authority.rsplit_once(':') {
@@ -134,6 +135,9 @@ mod tests {
             "https://evil.example\\@c7n.example.com/charts/shop",
             "https://c7n.example.com/other/charts/shop",
             "https://c7n.example.com/charts/../git/shop",
+            "https://c7n.example.com/charts/%2e%2E/git/shop",
+            "https://c7n.example.com/charts/.\t./git/shop",
+            "https://c7n.example.com/charts/..\\git/shop",
             "https://c7n.example.com",
             "oci://c7n.example.com/charts/shop",
             "charts/shop",

@@ -6,7 +6,7 @@ use std::process::Output;
 use anyhow::{Result, ensure};
 use c7n_charts::{Credentials, Digest, Provenance, RepositoryError};
 use c7n_testbed::programs::{self, Program};
-use c7n_testbed::stack::charts::ChartArchive;
+use c7n_testbed::stack::charts::{Packed, write};
 use c7n_testbed::stack::{ChartServer, Fault, Registry};
 use tokio::process::Command;
 
@@ -33,7 +33,7 @@ pub async fn helm(folder: &Path, arguments: &[&str]) -> Result<Output> {
     Ok(output)
 }
 
-async fn push(folder: &Path, registry: &Registry, charts: &[ChartArchive]) -> Result<()> {
+async fn push(folder: &Path, registry: &Registry, charts: &[Packed]) -> Result<()> {
     let host = registry.host();
     let login = [
         "registry",
@@ -47,7 +47,7 @@ async fn push(folder: &Path, registry: &Registry, charts: &[ChartArchive]) -> Re
     ];
     helm(folder, &login).await?;
     for chart in charts {
-        let path = chart.write(folder)?;
+        let path = write(chart, folder)?;
         let target = format!("oci://{host}/team/charts");
         helm(folder, &["push", path.to_str().unwrap(), &target, "--plain-http"]).await?;
     }
@@ -75,9 +75,9 @@ async fn charts_that_helm_pushed_are_pulled() -> Result<()> {
         .await?;
     assert_eq!(
         (newest.resolved_version.as_str(), newest.digest),
-        ("1.1.0+build.7", Digest::of(&charts[1].bytes))
+        ("1.1.0+build.7", Digest::of(&charts[1].archive))
     );
-    assert_eq!(std::fs::read(&newest.archive)?, charts[1].bytes);
+    assert_eq!(std::fs::read(&newest.archive)?, charts[1].archive);
     let exact = client
         .fetch(
             &reference(&url, "1.1.0+build.7"),
@@ -134,17 +134,17 @@ async fn charts_that_helm_pushed_are_pulled() -> Result<()> {
     // A layer that was changed on the registry's disk.
     let layer = walk(&folder.path().join("registry/data"))
         .into_iter()
-        .find(|file| std::fs::read(file).is_ok_and(|bytes| bytes == charts[2].bytes));
+        .find(|file| std::fs::read(file).is_ok_and(|bytes| bytes == charts[2].archive));
     let layer = layer.expect("the registry keeps layers as they are");
     std::fs::write(
         &layer,
-        &charts[0].bytes[..charts[2].bytes.len().min(charts[0].bytes.len())],
+        &charts[0].archive[..charts[2].archive.len().min(charts[0].archive.len())],
     )?;
     let changed = client
         .fetch(&reference(&url, "2.0.0-rc.1"), Some(&ada), Provenance::Unwanted)
         .await;
     // It was fetched before its provenance was missed, and is known by its digest.
-    assert_eq!(changed?.digest, Digest::of(&charts[2].bytes));
+    assert_eq!(changed?.digest, Digest::of(&charts[2].archive));
     let other = crate::repository::client(&folder.path().join("other"));
     let changed = other
         .fetch(&reference(&url, "2.0.0-rc.1"), Some(&ada), Provenance::Unwanted)
@@ -159,18 +159,18 @@ async fn tokens_are_fetched_and_used_again() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let web = chart("web", "1.0.0");
     let server = ChartServer::start().await?;
-    let digest = Digest::of(&web.bytes);
+    let digest = Digest::of(&web.archive);
     server.put(
         "/v2/team/web/manifests/1.0.0",
         format!(
             r#"{{"config":{{"mediaType":"application/vnd.cncf.helm.config.v1+json","digest":"{digest}","size":2}},
                "layers":[{{"mediaType":"application/vnd.cncf.helm.chart.content.v1.tar+gzip","digest":"{digest}","size":{}}}]}}"#,
-            web.bytes.len()
+            web.archive.len()
         ),
     );
     // As registries do that keep their layers elsewhere.
     let elsewhere = ChartServer::start().await?;
-    elsewhere.put("/layer", web.bytes.clone());
+    elsewhere.put("/layer", web.archive.clone());
     server.fail(
         &format!("/v2/team/web/blobs/{digest}"),
         Fault::Redirect(format!("{}/layer?signed=hunter2", elsewhere.url())),

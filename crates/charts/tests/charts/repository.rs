@@ -8,7 +8,7 @@ use c7n_charts::index::IndexBudget;
 use c7n_charts::{
     ChartClient, ChartClientOptions, ChartRef, Credentials, Digest, Fetched, Provenance, RepositoryError,
 };
-use c7n_testbed::stack::charts::ChartArchive;
+use c7n_testbed::stack::charts::Packed;
 use c7n_testbed::stack::{ChartServer, Fault};
 
 use crate::pack::Pack;
@@ -24,11 +24,17 @@ pub fn client(cache: &Path) -> ChartClient {
     .unwrap()
 }
 
-pub fn chart(name: &str, version: &str) -> ChartArchive {
-    ChartArchive {
+pub fn chart(name: &str, version: &str) -> Packed {
+    archive(name, version, Pack::chart(name, version).tgz())
+}
+
+/// As it would be listed; what the archive holds is another matter.
+fn archive(name: &str, version: &str, archive: Vec<u8>) -> Packed {
+    Packed {
         name: name.to_owned(),
         version: version.to_owned(),
-        bytes: Pack::chart(name, version).tgz(),
+        definition: format!("apiVersion: v2\nname: {name}\nversion: {version}\n"),
+        archive,
     }
 }
 
@@ -47,7 +53,7 @@ struct Ground {
 }
 
 impl Ground {
-    async fn with(charts: &[ChartArchive]) -> Result<Self> {
+    async fn with(charts: &[Packed]) -> Result<Self> {
         let server = ChartServer::start().await?;
         server.put_charts(charts);
         let folder = tempfile::tempdir()?;
@@ -99,8 +105,8 @@ async fn a_chart_is_fetched_once() -> Result<()> {
     let newest = ground.fetch("", None).await?;
 
     assert_eq!(newest.resolved_version, "1.1.0+build.7");
-    assert_eq!(newest.digest, Digest::of(&charts[1].bytes));
-    assert_eq!(std::fs::read(&newest.archive)?, charts[1].bytes);
+    assert_eq!(newest.digest, Digest::of(&charts[1].archive));
+    assert_eq!(std::fs::read(&newest.archive)?, charts[1].archive);
     assert_eq!(newest.archive.file_name().unwrap(), "web-1.1.0+build.7.tgz");
     assert_eq!(ground.asked(), ["/index.yaml 200", "/web-1.1.0+build.7.tgz 200"]);
 
@@ -194,7 +200,7 @@ async fn a_redirect_to_another_host_gets_no_credentials() -> Result<()> {
     let web = chart("web", "1.0.0");
     let ground = Ground::with(std::slice::from_ref(&web)).await?;
     let other = ChartServer::start().await?;
-    other.put("/elsewhere.tgz", web.bytes.clone());
+    other.put("/elsewhere.tgz", web.archive.clone());
     // And back again: whoever is in between has chosen that address.
     let back = format!("{}/back.tgz", ground.server.url());
     let ada = Credentials::basic("ada", "hunter2");
@@ -215,7 +221,7 @@ async fn a_redirect_to_another_host_gets_no_credentials() -> Result<()> {
     assert_eq!(there[0].headers.get("authorization"), None);
     assert!(!format!("{there:?}").contains("hunter2"));
 
-    ground.server.put("/back.tgz", web.bytes.clone());
+    ground.server.put("/back.tgz", web.archive.clone());
     other.fail("/elsewhere.tgz", Fault::Redirect(back));
     let folder = tempfile::tempdir()?;
     let wanted = reference(&ground.server.url(), "1.0.0");
@@ -236,7 +242,7 @@ async fn an_index_that_points_elsewhere_gets_no_credentials_there() -> Result<()
     let ground = Ground::with(&[]).await?;
     let other = ChartServer::start().await?;
     let web = chart("web", "1.0.0");
-    other.put("/w.tgz", web.bytes.clone());
+    other.put("/w.tgz", web.archive.clone());
     ground.server.put(
         "/index.yaml",
         format!(
@@ -249,7 +255,7 @@ async fn an_index_that_points_elsewhere_gets_no_credentials_there() -> Result<()
         .fetch("1.0.0", Some(&Credentials::token("hunter2")))
         .await?;
 
-    assert_eq!(fetched.digest, Digest::of(&web.bytes));
+    assert_eq!(fetched.digest, Digest::of(&web.archive));
     assert_eq!(
         ground.server.received()[0].headers["authorization"],
         "Bearer hunter2"
@@ -307,7 +313,7 @@ async fn what_is_not_as_told_is_refused() -> Result<()> {
     ground.server.heal();
 
     // The address of one version with the archive of another, and no digest to tell.
-    let two = chart("web", "2.0.0").bytes;
+    let two = chart("web", "2.0.0").archive;
     ground.server.put("/w.tgz", two);
     ground.server.put(
         "/index.yaml",
@@ -374,12 +380,7 @@ async fn hostile_archives_are_refused_with_their_address() -> Result<()> {
         ),
         (bomb, "bytes when unpacked"),
     ] {
-        let archive = ChartArchive {
-            name: "web".to_owned(),
-            version: "1.0.0".to_owned(),
-            bytes: pack.tgz(),
-        };
-        ground.server.put_charts(&[archive]);
+        ground.server.put_charts(&[archive("web", "1.0.0", pack.tgz())]);
         let refusal = ground.refusal("1.0.0").await;
         assert!(
             refusal.contains(words) && refusal.contains("/web-1.0.0.tgz"),

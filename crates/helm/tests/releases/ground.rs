@@ -12,7 +12,7 @@ use c7n_helm::{
 use c7n_testbed::cluster::ClusterHandle;
 use c7n_testbed::programs::{self, Program};
 use c7n_testbed::stack::Kubectl;
-use c7n_testbed::stack::charts::ChartFolder;
+use c7n_testbed::stack::charts::{ChartFolder, write};
 use serde_json::Value;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
@@ -96,7 +96,7 @@ impl Ground {
         let folder = self.folder.path().join(&archive.digest()[..12]);
         std::fs::create_dir_all(&folder)?;
         Ok(Chart {
-            archive: archive.write(&folder)?,
+            archive: write(&archive, &folder)?,
         })
     }
 

@@ -31,9 +31,9 @@ pub fn packed() -> Result<Packed, ChartError> {
 pub fn router() -> Result<Router, ChartError> {
     let chart = packed()?;
     let archive_path = format!("/charts/{}", chart.file_name());
-    let tag = format!("\"{}\"", c7n_pack::sha256(&chart.archive));
+    let tag = format!("\"{}\"", chart.digest());
     let served = Served {
-        index: chart::index(&[&chart]).into(),
+        index: chart::index([&chart]).into(),
         archive: chart.archive.into(),
         tag: HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"0\"")),
     };

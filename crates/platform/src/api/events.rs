@@ -33,6 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Wanted {
     /// Id of the last event seen; the header `Last-Event-ID` goes before it. Without either the stream begins now.
     since: Option<i64>,

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::charts::{ChartArchive, index};
+use c7n_pack::chart::{Packed, index};
 
 /// What the server does in place of a good answer.
 #[derive(Clone, Debug)]
@@ -85,9 +85,9 @@ impl ChartServer {
     }
 
     /// Serves charts at the root, with their index.
-    pub fn put_charts(&self, charts: &[ChartArchive]) {
+    pub fn put_charts(&self, charts: &[Packed]) {
         for chart in charts {
-            self.put(&format!("/{}", chart.file_name()), chart.bytes.clone());
+            self.put(&format!("/{}", chart.file_name()), chart.archive.clone());
         }
         self.put("/index.yaml", index(charts));
     }

@@ -1,30 +1,18 @@
-//! Charts for tests: the folders in `crates/testbed/charts`, packed as `helm package` would, and an index of them.
+//! Charts for tests: the folders in `crates/testbed/charts`, packed as `helm package` would.
 //!
 //! The same folder gives the same bytes, so that digests can be compared.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use flate2::{Compression, GzBuilder};
-use sha2::{Digest, Sha256};
-
-use c7n_pack::tar::Tar;
+pub use c7n_pack::chart::Packed;
 
 /// A chart's files before they are packed.
 #[derive(Clone, Debug)]
 pub struct ChartFolder {
     files: BTreeMap<String, Vec<u8>>,
-}
-
-/// A packed chart.
-#[derive(Clone, Debug)]
-pub struct ChartArchive {
-    pub name: String,
-    pub version: String,
-    pub bytes: Vec<u8>,
 }
 
 impl ChartFolder {
@@ -56,13 +44,13 @@ impl ChartFolder {
 
     /// Another version of the same chart.
     pub fn at_version(self, version: &str) -> Result<Self> {
-        let now = self.field("version")?;
-        let chart = self.chart_yaml()?.replacen(
-            &format!("\nversion: {now}\n"),
-            &format!("\nversion: {version}\n"),
-            1,
-        );
-        Ok(self.with("Chart.yaml", chart))
+        let text = self.file("Chart.yaml")?;
+        let lines = text.lines().map(|line| match line.strip_prefix("version:") {
+            Some(_) => format!("version: {version}\n"),
+            None => format!("{line}\n"),
+        });
+        let text: String = lines.collect();
+        Ok(self.with("Chart.yaml", text))
     }
 
     /// The text of one of its files.
@@ -74,75 +62,19 @@ impl ChartFolder {
         Ok(String::from_utf8(content.clone())?)
     }
 
-    pub fn pack(&self) -> Result<ChartArchive> {
-        let name = self.field("name")?;
-        let mut tar = Tar::default();
-        for (path, content) in &self.files {
-            tar.file(&format!("{name}/{path}"), 0o644, content);
-        }
-        Ok(ChartArchive {
-            version: self.field("version")?,
-            bytes: gzip(&tar.finish())?,
-            name,
-        })
-    }
-
-    fn chart_yaml(&self) -> Result<String> {
-        self.file("Chart.yaml")
-    }
-
-    /// A top-level scalar of Chart.yaml, as our fixtures write it.
-    fn field(&self, key: &str) -> Result<String> {
-        self.chart_yaml()?
-            .lines()
-            .find_map(|line| line.strip_prefix(&format!("{key}: ")))
-            .map(|value| value.trim_matches('"').to_owned())
-            .with_context(|| format!("Chart.yaml has no {key}"))
+    pub fn pack(&self) -> Result<Packed> {
+        let files = self.files.iter();
+        Ok(Packed::new(
+            files.map(|(path, content)| (path.as_str(), content.as_slice())),
+        )?)
     }
 }
 
-impl ChartArchive {
-    /// `NAME-VERSION.tgz`.
-    pub fn file_name(&self) -> String {
-        format!("{}-{}.tgz", self.name, self.version)
-    }
-
-    /// `sha256` in hexadecimal.
-    pub fn digest(&self) -> String {
-        Sha256::digest(&self.bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
-    }
-
-    /// Writes the archive into a folder under its own name.
-    pub fn write(&self, folder: &Path) -> Result<PathBuf> {
-        let path = folder.join(self.file_name());
-        fs::write(&path, &self.bytes).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(path)
-    }
-}
-
-/// The `index.yaml` of a chart repository that serves these archives beside it.
-pub fn index(archives: &[ChartArchive]) -> String {
-    let mut entries: BTreeMap<&str, Vec<&ChartArchive>> = BTreeMap::new();
-    for archive in archives {
-        entries.entry(&archive.name).or_default().push(archive);
-    }
-    let mut text = "apiVersion: v1\ngenerated: \"2026-01-01T00:00:00Z\"\nentries:\n".to_owned();
-    for (name, versions) in entries {
-        text += &format!("  {name}:\n");
-        for archive in versions {
-            text += &format!(
-                "  - apiVersion: v2\n    name: {name}\n    version: {}\n    created: \"2026-01-01T00:00:00Z\"\n    \
-                 digest: {}\n    urls:\n    - {}\n",
-                archive.version,
-                archive.digest(),
-                archive.file_name()
-            );
-        }
-    }
-    text
+/// Writes an archive into a folder under its own name.
+pub fn write(chart: &Packed, folder: &Path) -> Result<PathBuf> {
+    let path = folder.join(chart.file_name());
+    fs::write(&path, &chart.archive).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
 }
 
 fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
@@ -158,13 +90,6 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) ->
     Ok(())
 }
 
-fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
-    // No name and no time in the header.
-    let mut encoder = GzBuilder::new().write(Vec::new(), Compression::default());
-    encoder.write_all(bytes)?;
-    Ok(encoder.finish()?)
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -176,7 +101,7 @@ mod tests {
         let chart = ChartFolder::fixture("web").unwrap();
         let first = chart.pack().unwrap();
         assert_eq!((first.name.as_str(), first.version.as_str()), ("web", "1.0.0"));
-        assert_eq!(first.bytes, chart.pack().unwrap().bytes);
+        assert_eq!(first.archive, chart.pack().unwrap().archive);
 
         let next = chart.at_version("1.1.0").unwrap().pack().unwrap();
         assert_eq!(next.file_name(), "web-1.1.0.tgz");
@@ -187,7 +112,7 @@ mod tests {
     fn the_systems_tar_unpacks_it() {
         let folder = tempfile::tempdir().unwrap();
         let archive = ChartFolder::fixture("umbrella").unwrap().pack().unwrap();
-        let file = archive.write(folder.path()).unwrap();
+        let file = write(&archive, folder.path()).unwrap();
 
         let status = Command::new("tar")
             .arg("-xzf")
@@ -204,18 +129,5 @@ mod tests {
                 .join("umbrella/charts/back/templates/config.yaml")
                 .is_file()
         );
-    }
-
-    #[test]
-    fn an_index_lists_versions_with_their_digests() {
-        let chart = ChartFolder::fixture("web").unwrap();
-        let archives = [
-            chart.pack().unwrap(),
-            chart.at_version("1.1.0").unwrap().pack().unwrap(),
-        ];
-        let index = index(&archives);
-        assert_eq!(index.matches("\n  web:\n").count(), 1);
-        assert!(index.contains(&format!("digest: {}", archives[1].digest())));
-        assert!(index.contains("- web-1.1.0.tgz\n"));
     }
 }

@@ -128,7 +128,7 @@ async fn plain_helm_reads_the_published_charts() -> Result<()> {
     assert_eq!(versions, ["1.1.0", "1.0.0"]);
     assert_eq!(
         std::fs::read(folder.join("web-1.0.0.tgz"))?,
-        ChartFolder::fixture("web")?.pack()?.bytes
+        ChartFolder::fixture("web")?.pack()?.archive
     );
     let refused = helm(
         &folder,

@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use c7n_testbed::programs::{self, Program};
-use c7n_testbed::stack::charts::{ChartArchive, ChartFolder};
+use c7n_testbed::stack::charts::{ChartFolder, Packed};
 use c7n_testbed::stack::{ChartServer, eventually};
 use serde_json::Value;
 use tokio::process::Command;
@@ -27,7 +27,7 @@ pub struct Scene {
     pub stand: Stand,
     pub environment: StandEnvironment,
     pub charts: ChartServer,
-    published: Mutex<Vec<ChartArchive>>,
+    published: Mutex<Vec<Packed>>,
     helm: PathBuf,
 }
 
@@ -110,7 +110,7 @@ impl Scene {
         Ok(())
     }
 
-    fn serve(&self, chart: ChartArchive) {
+    fn serve(&self, chart: Packed) {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         published.push(chart);
         self.charts.put_charts(&published);

@@ -72,7 +72,7 @@ impl Job {
 
     async fn look_at<'a>(&self, made: &'a Made) -> Result<Found<'a>, ClusterError> {
         let Some(api) = self.api_of(made).await? else {
-            // Its kind has gone, and cannot be brought back from here.
+            // Its kind has gone, or may not be written here any more: it cannot be brought back.
             return Ok(Found {
                 made,
                 live: None,
@@ -116,6 +116,9 @@ impl Job {
         };
         let kinds = self.hand.discovery.kinds();
         let info = kinds.in_version(&name, &made.version).unwrap_or(&preferred);
+        if !is_inside(info.scope, &name, &self.resident.cluster_kinds) {
+            return Ok(None);
+        }
         let client = self.hand.client.clone();
         Ok(Some(match info.scope {
             Scope::Namespaced => Api::namespaced_with(client, &made.namespace, &info.resource),
@@ -141,6 +144,14 @@ impl Job {
     }
 }
 
+/// Whether the release may hold such an object, as its worker judges it: the record that it was read from may be forged.
+fn is_inside(scope: Scope, kind: &KindName, cluster_kinds: &[String]) -> bool {
+    match scope {
+        Scope::Namespaced => true,
+        Scope::Cluster => cluster_kinds.contains(&kind.to_string()),
+    }
+}
+
 fn words(found: &Found<'_>) -> String {
     let title = found.made.title();
     match &found.finding {
@@ -157,5 +168,20 @@ fn words(found: &Found<'_>) -> String {
             }
             format!("{title} was changed: {}", named.join(", "))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_put_back_that_the_worker_would_not_write() {
+        let role = KindName::new("rbac.authorization.k8s.io".to_owned(), "ClusterRole".to_owned());
+        let allowed = ["ClusterRole.rbac.authorization.k8s.io".to_owned()];
+        assert!(is_inside(Scope::Cluster, &role, &allowed));
+        assert!(!is_inside(Scope::Cluster, &role, &["ClusterRole".to_owned()]));
+        assert!(!is_inside(Scope::Cluster, &role, &[]));
+        assert!(is_inside(Scope::Namespaced, &role, &[]));
     }
 }

@@ -10,6 +10,7 @@ use crate::api::{Api, Failure};
 use crate::deploy::Operation;
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct How {
     /// `dry-run` only tells what would be.
     mode: Option<Mode>,

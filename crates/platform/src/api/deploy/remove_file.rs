@@ -10,6 +10,7 @@ use crate::api::{Api, Failure};
 use crate::deploy::{self, Operation};
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Which {
     /// Blob id of the content that is removed.
     expected: String,

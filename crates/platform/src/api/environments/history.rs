@@ -11,6 +11,7 @@ use crate::api::extract::{Asked, Named};
 use crate::api::{Api, Failure};
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Paging {
     /// `next` of the page before.
     after: Option<String>,
