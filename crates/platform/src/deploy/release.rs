@@ -196,7 +196,9 @@ pub(super) fn check_secret(name: &str) -> Result<(), DeployError> {
     let is_outer = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = name.as_bytes();
     let fits = (1..=253).contains(&bytes.len())
-        && bytes.iter().all(|&byte| is_outer(byte) || matches!(byte, b'-' | b'.'))
+        && bytes
+            .iter()
+            .all(|&byte| is_outer(byte) || matches!(byte, b'-' | b'.'))
         && bytes.first().is_some_and(|&byte| is_outer(byte))
         && bytes.last().is_some_and(|&byte| is_outer(byte));
     if fits {

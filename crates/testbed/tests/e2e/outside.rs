@@ -55,7 +55,11 @@ async fn an_application_of_another_repository_is_deployed_from_there() -> Result
         .await?;
 
     assert_eq!(versions(&stand, "front").await?, ["1.1.0", "1.0.0"]);
-    let output = deploy(&stand, &["front", "^1.0", "--name", "front", "--set", "replicas=2"]).await?;
+    let output = deploy(
+        &stand,
+        &["front", "^1.0", "--name", "front", "--set", "replicas=2"],
+    )
+    .await?;
     went_well(&stand, &output)?;
 
     let release = environment.get("c7nhelmrelease", "front").await?;
@@ -94,7 +98,10 @@ async fn an_application_of_a_registry_with_a_password_is_deployed_from_there() -
     };
     let output = create("back", Registry::PASSWORD).await?;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success() && told.contains("--repo-secret"), "{told}");
+    ensure!(
+        output.status.success() && told.contains("--repo-secret"),
+        "{told}"
+    );
     create("wrong", "hunter2-battery").await?;
 
     assert_eq!(versions(&stand, "back").await?, ["1.1.0", "1.0.0"]);
@@ -142,7 +149,15 @@ async fn an_application_of_a_registry_with_a_password_is_deployed_from_there() -
     )
     .await?;
     went_well(&stand, &output)?;
-    let upgrade = ["upgrade", "second", "1.1.0", "-p", &stand.project, "--env", "staging"];
+    let upgrade = [
+        "upgrade",
+        "second",
+        "1.1.0",
+        "-p",
+        &stand.project,
+        "--env",
+        "staging",
+    ];
     let output = stand.cli.output(&upgrade).await?;
     went_well(&stand, &output)?;
     let release = environment.get("c7nhelmrelease", "second").await?;

@@ -47,7 +47,14 @@ async fn a_chart_of_a_registry_with_a_password_is_installed_once_the_password_is
     scene
         .put_secret("registry", &[("username", username), ("password", right)])
         .await?;
-    let retry = ["env", "retry-release", "-p", &scene.stand.project, "staging", "web"];
+    let retry = [
+        "env",
+        "retry-release",
+        "-p",
+        &scene.stand.project,
+        "staging",
+        "web",
+    ];
     scene.stand.cli.run(&retry).await?;
     let status = scene.deployed("web", 1).await?;
     assert_eq!(status["chartDigest"], format!("sha256:{}", charts[0].digest()));

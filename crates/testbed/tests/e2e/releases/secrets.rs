@@ -26,7 +26,11 @@ impl Canaries {
             .map(|secret| STANDARD.encode(secret).trim_end_matches('=').to_owned());
         let all: Vec<String> = plain.chain(encoded).collect();
         // The last digits depend on what follows.
-        Self(all.into_iter().map(|text| text[..text.len() - 2].to_owned()).collect())
+        Self(
+            all.into_iter()
+                .map(|text| text[..text.len() - 2].to_owned())
+                .collect(),
+        )
     }
 
     fn found_in(&self, bytes: &[u8]) -> Option<&str> {
@@ -179,11 +183,21 @@ async fn look_around(scene: &Scene, canaries: &Canaries, when: &str) -> Result<(
     }
     // The platform's database with its journals.
     for file in files_in(&stand.server.data())? {
-        if file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("c7n.db")) {
-            sights.push((file.display().to_string(), std::fs::read(&file).unwrap_or_default()));
+        if file
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("c7n.db"))
+        {
+            sights.push((
+                file.display().to_string(),
+                std::fs::read(&file).unwrap_or_default(),
+            ));
         }
     }
-    ensure!(sights.len() > 2, "there is no database among {:?}", stand.server.data());
+    ensure!(
+        sights.len() > 2,
+        "there is no database among {:?}",
+        stand.server.data()
+    );
     let questions: &[&[&str]] = &[
         &["env", "show", "staging"],
         &["env", "errors", "staging"],
@@ -205,7 +219,10 @@ async fn look_around(scene: &Scene, canaries: &Canaries, when: &str) -> Result<(
         let is_of_app = question.iter().any(|word| word.contains("app"));
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(output.status.success() || is_of_app, "c7n {question:?}: {words}");
-        sights.push((format!("c7n {question:?}"), [output.stdout, output.stderr].concat()));
+        sights.push((
+            format!("c7n {question:?}"),
+            [output.stdout, output.stderr].concat(),
+        ));
     }
     let events = scene.kubectl(&["get", "events", "-o", "json"]).await?;
     sights.push(("events".to_owned(), events.into_bytes()));

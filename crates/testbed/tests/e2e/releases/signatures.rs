@@ -22,7 +22,15 @@ impl Keeper {
         let keeper = Self { name, home };
         let who = format!("{name} <{name}@example.com>");
         keeper
-            .gpg(&["--passphrase", "", "--quick-generate-key", &who, "rsa2048", "sign", "never"])
+            .gpg(&[
+                "--passphrase",
+                "",
+                "--quick-generate-key",
+                &who,
+                "rsa2048",
+                "sign",
+                "never",
+            ])
             .await?;
         let secret = keeper.gpg(&["--export-secret-keys"]).await?;
         std::fs::write(keeper.secret_keys(), secret)?;
@@ -91,7 +99,10 @@ impl Scene {
             version: version.into(),
             bytes: std::fs::read(folder.join(&file))?,
         };
-        Ok((archive, std::fs::read_to_string(folder.join(format!("{file}.prov")))?))
+        Ok((
+            archive,
+            std::fs::read_to_string(folder.join(format!("{file}.prov")))?,
+        ))
     }
 
     fn serve_signed(&self, archive: ChartArchive, provenance: &str) {
@@ -135,9 +146,27 @@ async fn only_what_a_known_key_signed_is_installed() -> Result<()> {
     let good = wish("good", "3.0.0", "keys");
     let cases = [
         ("unsigned", "3.1.0", "keys", "FetchFailed", "no provenance file"),
-        ("swapped", "3.2.0", "keys", "SignatureInvalid", "signature does not hold"),
-        ("altered", "3.3.0", "keys", "SignatureInvalid", "signature does not hold"),
-        ("strange", "3.4.0", "keys", "SignatureInvalid", "signature does not hold"),
+        (
+            "swapped",
+            "3.2.0",
+            "keys",
+            "SignatureInvalid",
+            "signature does not hold",
+        ),
+        (
+            "altered",
+            "3.3.0",
+            "keys",
+            "SignatureInvalid",
+            "signature does not hold",
+        ),
+        (
+            "strange",
+            "3.4.0",
+            "keys",
+            "SignatureInvalid",
+            "signature does not hold",
+        ),
         ("keyless", "3.0.0", "nowhere", "SecretMissing", "nowhere"),
         ("wordless", "3.0.0", "empty", "SecretMissing", "keyring"),
         ("junk", "3.0.0", "junk", "SignatureInvalid", "keyring"),
