@@ -104,10 +104,10 @@ async fn no_secret_of_a_release_shows_anywhere_else() -> Result<()> {
         &[&format!("ada:{of_repository}")],
     );
     let kept = format!(
-        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {{{{ .Release.Name }}}}-kept\nstringData:\n           own: {of_chart}\n  given: {{{{ .Values.password | quote }}}}\n"
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {{{{ .Release.Name }}}}-kept\nstringData:\n  own: {of_chart}\n  given: {{{{ .Values.password | quote }}}}\n"
     );
     // The Secret that the API server refuses holds both.
-    let refused = "{{- if eq .Values.wrong \"kept\" }}\napiVersion: v1\nkind: Secret\nmetadata:\n  name: bad\n                   type: kubernetes.io/dockerconfigjson\nstringData:\n  .dockerconfigjson: OWN{{ .Values.password }}\n{{- end }}\n"
+    let refused = "{{- if eq .Values.wrong \"kept\" }}\napiVersion: v1\nkind: Secret\nmetadata:\n  name: bad\ntype: kubernetes.io/dockerconfigjson\nstringData:\n  .dockerconfigjson: OWN{{ .Values.password }}\n{{- end }}\n"
         .replace("OWN", &of_chart);
     let chart = ChartFolder::fixture("secret")?
         .with("templates/kept.yaml", kept)
