@@ -45,6 +45,8 @@ pub struct DeployInstance {
     /// Of the instance; the chart's name unless said.
     pub name: Option<String>,
     pub chart: ChartChoice,
+    /// Secret in the environment's namespace with the credentials of the chart's repository, for the agent that fetches it.
+    pub repo_secret: Option<String>,
     #[serde(default)]
     pub values: NewValues,
     #[serde(default)]

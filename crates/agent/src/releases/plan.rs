@@ -239,7 +239,7 @@ fn attempt(view: View<'_>, wish: &Wish, step: Step) -> Step {
     if let Some(to) = rolled_back(view.history, wish) {
         return Step::Held(Hold::RolledBack { to });
     }
-    match view.memory.waits(&wish.digest, view.now) {
+    match view.memory.waits(&wish.attempt(), view.now) {
         Some(until) => Step::Wait {
             until,
             why: Pause::Failed,
@@ -272,7 +272,7 @@ fn settled(view: View<'_>, wish: &Wish) -> Step {
         Running::Started if view.memory.is_drift_suspected() => Step::CheckDrift,
         Running::Started => return Step::Settled,
     };
-    match view.memory.waits(&wish.digest, view.now) {
+    match view.memory.waits(&wish.attempt(), view.now) {
         Some(until) if !view.memory.is_retry_ordered() => Step::Wait {
             until,
             why: Pause::Failed,

@@ -161,6 +161,14 @@ impl Wish {
         })
     }
 
+    /// What an attempt depends on: other credentials make no other revision, and are tried at once all the same.
+    pub fn attempt(&self) -> SpecDigest {
+        match &self.repo_secret {
+            None => self.digest.clone(),
+            Some(secret) => SpecDigest::of(format!("{} {secret}", self.digest)),
+        }
+    }
+
     /// `NAME-VERSION`, as Helm calls a chart.
     pub fn chart(&self) -> String {
         format!("{}-{}", self.chart_name, self.chart_version)

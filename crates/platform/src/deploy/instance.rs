@@ -13,6 +13,8 @@ pub struct Deploy {
     /// The chart's name unless said.
     pub instance: Option<String>,
     pub chart: ChartChoice,
+    /// Secret with the credentials of the repository; what the description names already stays unless said.
+    pub repo_secret: Option<String>,
     pub values: NewValues,
 }
 
@@ -25,6 +27,9 @@ impl Deploy {
     ) -> Result<Plan, DeployError> {
         let chart = facts.resolve(project_id, &self.chart, None).await?;
         release::check_repository(&chart.repo_url, &chart.chart)?;
+        if let Some(secret) = &self.repo_secret {
+            release::check_secret(secret)?;
+        }
         let instance = self.instance.as_deref().unwrap_or(&chart.chart);
         let now = Release::find(snapshot, instance)?;
         let values = values::changed(now.as_ref().map_or("", Release::values), &self.values)?;
@@ -33,7 +38,11 @@ impl Deploy {
         let plan = match now {
             Some(now) => {
                 now.check()?;
-                now.plan("deploy", &edits(&chart, &values, now.values()), message)?
+                let mut edits = edits(&chart, &values, now.values());
+                if let Some(secret) = &self.repo_secret {
+                    edits.push(Edit::set(&["spec", "repoSecret"], secret.as_str()));
+                }
+                now.plan("deploy", &edits, message)?
             }
             None => {
                 release::check_name(instance)?;
@@ -41,6 +50,7 @@ impl Deploy {
                     repo_url: &chart.repo_url,
                     name: &chart.chart,
                     version: &chart.version,
+                    repo_secret: self.repo_secret.as_deref(),
                 };
                 let document = release::document(instance, &made_of, &values);
                 let file = release::file_of(instance);

@@ -155,6 +155,7 @@ pub(super) struct Chart<'a> {
     pub repo_url: &'a str,
     pub name: &'a str,
     pub version: &'a str,
+    pub repo_secret: Option<&'a str>,
 }
 
 /// A new description, in the order in which people write them.
@@ -169,6 +170,9 @@ pub(super) fn document(instance: &str, chart: &Chart<'_>, values: &str) -> Strin
             "repoUrl": chart.repo_url,
         },
     });
+    if let Some(secret) = chart.repo_secret {
+        object["spec"]["repoSecret"] = Value::from(secret);
+    }
     if !values.is_empty() {
         object["spec"]["values"] = Value::from(values);
     }
@@ -185,6 +189,25 @@ pub(super) fn check_name(instance: &str) -> Result<(), DeployError> {
         .into());
     }
     Ok(())
+}
+
+/// A Secret of the environment's namespace, by its name alone.
+pub(super) fn check_secret(name: &str) -> Result<(), DeployError> {
+    let is_outer = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = name.as_bytes();
+    let fits = (1..=253).contains(&bytes.len())
+        && bytes
+            .iter()
+            .all(|&byte| is_outer(byte) || matches!(byte, b'-' | b'.'))
+        && bytes.first().is_some_and(|&byte| is_outer(byte))
+        && bytes.last().is_some_and(|&byte| is_outer(byte));
+    if fits {
+        return Ok(());
+    }
+    // Not shown again: somebody may have given the secret in place of its name.
+    Err(DeployError::Invalid(
+        "the repository's Secret is given by its name: lower-case letters, digits, `-` and `.`".to_owned(),
+    ))
 }
 
 /// What the agent will be able to fetch from, as far as the text tells.

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+use super::charts::ChartArchive;
 use super::{Process, eventually};
 use crate::programs::{self, Program};
 
@@ -16,6 +18,7 @@ const HTPASSWD: &str = "ada:$2a$04$vtudfCOZX6ZDXbnhMGU.UexCDcazVg0Gh/sP/pm2h8AV1
 /// Stops when dropped.
 pub struct Registry {
     address: SocketAddr,
+    folder: PathBuf,
     log: PathBuf,
     process: Option<Process>,
 }
@@ -57,6 +60,7 @@ impl Registry {
         .context("starting a registry")?;
         Ok(Self {
             address,
+            folder: folder.to_path_buf(),
             log,
             process: Some(process),
         })
@@ -69,6 +73,59 @@ impl Registry {
 
     pub fn log(&self) -> &Path {
         &self.log
+    }
+
+    /// Where `push` puts charts.
+    pub fn charts_url(&self) -> String {
+        format!("oci://{}/team/charts", self.address)
+    }
+
+    /// Signs in and pushes with the real `helm`.
+    pub async fn push(&self, charts: &[ChartArchive]) -> Result<()> {
+        let (host, url) = (self.host(), self.charts_url());
+        let login = [
+            "registry",
+            "login",
+            &host,
+            "--plain-http",
+            "--username",
+            Self::USERNAME,
+            "--password-stdin",
+        ];
+        self.helm(&login, Self::PASSWORD).await?;
+        for chart in charts {
+            let file = chart.write(&self.folder)?;
+            self.helm(&["push", &file.to_string_lossy(), &url, "--plain-http"], "")
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn helm(&self, arguments: &[&str], input: &str) -> Result<()> {
+        let home = self.folder.join("helm");
+        let mut child = Command::new(programs::ensure(Program::Helm).await?)
+            .args(arguments)
+            .env_clear()
+            .env("HOME", &home)
+            .env("HELM_CACHE_HOME", home.join("cache"))
+            .env("HELM_CONFIG_HOME", home.join("config"))
+            .env("HELM_DATA_HOME", home.join("data"))
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut stdin = child.stdin.take().context("helm has no standard input")?;
+        stdin.write_all(input.as_bytes()).await?;
+        drop(stdin);
+        let output = child.wait_with_output().await?;
+        ensure!(
+            output.status.success(),
+            "helm {}: {}",
+            arguments[0],
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
     }
 
     pub async fn stop(&mut self) -> Result<()> {

@@ -18,6 +18,7 @@ mod images;
 mod joining;
 mod leading;
 mod loops;
+mod outside;
 mod releases;
 mod stand;
 mod strangers;

@@ -7,7 +7,10 @@ mod instances;
 mod kills;
 mod lifecycle;
 mod orders;
+mod registries;
+mod secrets;
 mod shapes;
+mod signatures;
 mod stop;
 
 use std::path::{Path, PathBuf};
@@ -38,6 +41,8 @@ pub struct Wish {
     chart: String,
     version: String,
     values: String,
+    /// Where the chart is to come from, if not from the scene's own repository.
+    repository: Option<String>,
     /// Further lines of the spec.
     more: String,
 }
@@ -49,6 +54,7 @@ impl Wish {
             chart: chart.into(),
             version: version.into(),
             values: String::new(),
+            repository: None,
             more: String::new(),
         }
     }
@@ -58,12 +64,18 @@ impl Wish {
         self
     }
 
+    pub fn at(mut self, repository: &str) -> Self {
+        self.repository = Some(repository.into());
+        self
+    }
+
     pub fn with(mut self, line: &str) -> Self {
         self.more.push_str(&format!("  {line}\n"));
         self
     }
 
     fn file(&self, repository: &str) -> String {
+        let repository = self.repository.as_deref().unwrap_or(repository);
         let values: String = self.values.lines().map(|line| format!("    {line}\n")).collect();
         let values = match values.as_str() {
             "" => String::new(),
@@ -238,6 +250,27 @@ impl Scene {
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// A Secret in the environment's namespace, made by hand and with none of its values in an argument.
+    pub async fn put_secret(&self, name: &str, values: &[(&str, &[u8])]) -> Result<()> {
+        self.environment.put_secret(name, values).await
+    }
+
+    /// Failed, as the answer to the newest generation.
+    pub async fn failed(&self, name: &str) -> Result<Value> {
+        eventually(&format!("release {name} has failed"), PATIENCE * 2, || async {
+            let release = self.release(name).await?;
+            let status = &release["status"];
+            ensure!(
+                status["phase"] == "Failed"
+                    && status["observedGeneration"] == release["metadata"]["generation"],
+                "its status is {status}"
+            );
+            Ok(status.clone())
+        })
+        .await
+        .map_err(|error| self.stand.explain(error))
     }
 
     /// Revision and status of each entry of `helm history`.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use c7n_api::{
     Activation, Cluster, ClusterState, Environment, EnvironmentError, EnvironmentPhase, LiveObject,
 };
@@ -365,6 +366,21 @@ impl StandEnvironment {
             Ok(())
         })
         .await
+    }
+
+    /// A Secret as somebody makes it by hand, with none of its values in an argument.
+    pub async fn put_secret(&self, name: &str, values: &[(&str, &[u8])]) -> Result<()> {
+        let data: serde_json::Map<String, serde_json::Value> = values
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), STANDARD.encode(value).into()))
+            .collect();
+        let object = serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "data": data,
+        });
+        self.kubectl.apply(&object.to_string()).await
     }
 
     /// The tag as the Git host shows it to anybody who may read.

@@ -209,7 +209,7 @@ impl Job {
         });
         self.flush().await?;
         Ok(Verdict::Failed {
-            digest: wish.digest.clone(),
+            digest: wish.attempt(),
             prospect,
         })
     }
@@ -229,7 +229,7 @@ impl Job {
                 });
                 self.flush().await?;
                 Ok(Verdict::Failed {
-                    digest: wish.digest.clone(),
+                    digest: wish.attempt(),
                     prospect,
                 })
             }

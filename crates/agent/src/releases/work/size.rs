@@ -103,7 +103,7 @@ impl Job {
         self.report(&Report::Failed { reason, words });
         self.flush().await?;
         Ok(Verdict::Failed {
-            digest: wish.digest.clone(),
+            digest: wish.attempt(),
             prospect: Prospect::Passing,
         })
     }

@@ -33,6 +33,7 @@ pub struct Create {
 pub async fn run(global: &Global, create: Create) -> Result<()> {
     let project = global.project()?;
     let password = create.password_file.as_deref().map(read_password).transpose()?;
+    let has_password = password.is_some();
     let body = NewApp {
         name: create.name,
         description: create.description,
@@ -54,8 +55,12 @@ pub async fn run(global: &Global, create: Create) -> Result<()> {
             app.name
         ),
         Some(_) => eprintln!(
-            "next: `c7n app versions -p {project} {}` lists what can be deployed",
-            app.name
+            "next: `c7n app versions -p {project} {}` lists what can be deployed{}",
+            app.name,
+            match has_password {
+                true => "; agents fetch it with a Secret of the environment: `c7n deploy --repo-secret`",
+                false => "",
+            }
         ),
     }
     Ok(())

@@ -12,6 +12,7 @@ use super::{Global, Where, carry_out};
   c7n deploy -p shop web 1.2.0 --env staging
   c7n deploy -p shop web '^1.2' --env staging --name web-blue -f values.yaml --set image.tag=7
   c7n deploy -p shop redis 20.1.0 --repo https://charts.example.com/stable --env staging
+  c7n deploy -p shop cache 20.1.0 --env staging --repo-secret registry-password
   c7n deploy -p shop web 1.3.0 --env staging --dry-run      shows the diff and writes nothing
 
 The status is 0 when it is delivered and healthy, 1 when it failed, 3 when time ran out.")]
@@ -26,6 +27,9 @@ pub struct Deploy {
     /// Repository of a chart that is no application of the project
     #[arg(long, value_name = "URL")]
     repo: Option<String>,
+    /// Secret in the environment's namespace with the repository's credentials (`username` and `password`, or `token`)
+    #[arg(long, value_name = "SECRET")]
+    repo_secret: Option<String>,
     #[command(flatten)]
     values: Values,
     #[command(flatten)]
@@ -49,6 +53,7 @@ pub async fn deploy(global: &Global, deploy: Deploy) -> Result<ExitCode> {
     let body = DeployInstance {
         name: deploy.name,
         chart,
+        repo_secret: deploy.repo_secret,
         values: deploy.values.read()?,
         mode: deploy.at.mode(),
     };

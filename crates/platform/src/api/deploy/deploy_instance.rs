@@ -29,6 +29,7 @@ pub async fn deploy_instance(
     let operation = Operation::Deploy(Deploy {
         instance: asked.name,
         chart: asked.chart,
+        repo_secret: asked.repo_secret,
         values: asked.values,
     });
     super::carry_out(&api, &who, (&project, &environment), operation, asked.mode).await
