@@ -134,6 +134,9 @@ impl Mirror {
         ];
         if let Transport::Http { authorization } = &self.remote.transport {
             config.extend(http_config(&self.address.url, authorization));
+            if let Some(file) = &self.remote.ca_file {
+                config.push(set("http.sslCAInfo", &file.to_string_lossy()));
+            }
         }
         let home = self.ssh.as_ref().map_or(path, Ssh::home);
         let mut command: Command = locked_down(home, &config);
