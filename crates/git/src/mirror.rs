@@ -134,9 +134,6 @@ impl Mirror {
         ];
         if let Transport::Http { authorization } = &self.remote.transport {
             config.extend(http_config(&self.address.url, authorization));
-            if let Some(file) = &self.remote.ca_file {
-                config.push(set("http.sslCAInfo", &file.to_string_lossy()));
-            }
         }
         let home = self.ssh.as_ref().map_or(path, Ssh::home);
         let mut command: Command = locked_down(home, &config);
@@ -152,6 +149,10 @@ impl Mirror {
             }
             (Transport::Http { .. }, _) => {
                 command.envs(proxy_environment());
+                if let Some(file) = &self.remote.ca_file {
+                    // By the variable, which goes before the setting of the same meaning.
+                    command.env("GIT_SSL_CAINFO", file);
+                }
             }
             _ => {}
         }
