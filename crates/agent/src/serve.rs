@@ -2,7 +2,7 @@
 //!
 //! session <-> environments <-> delivery, state; session <-> commands. No part knows more of another than a handle.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -94,6 +94,8 @@ pub async fn serve(
         state: state.clone(),
         apply_permits: Arc::new(Semaphore::new(config.apply_concurrency)),
         git_transport: config.git_transport,
+        // Git works in folders of its own.
+        ca_file: config.ca_file.as_deref().map(std::path::absolute).transpose()?,
         plain_http: plain_http(&config.connect),
         credential: credentials.watch(),
     };
@@ -217,6 +219,7 @@ struct Ground {
     state: StateIndex,
     apply_permits: Arc<Semaphore>,
     git_transport: GitTransport,
+    ca_file: Option<PathBuf>,
     plain_http: PlainHttp,
     credential: watch::Receiver<Option<Token>>,
 }
@@ -252,6 +255,7 @@ impl World for Ground {
                 };
                 Remote {
                     plain_http: self.plain_http,
+                    ca_file: self.ca_file.clone(),
                     ..Remote::new(&spec.http_url, transport)
                 }
             }

@@ -35,6 +35,8 @@ impl Stage {
             context: None,
             folder: folder.path(),
             arguments: &[],
+            connect: None,
+            environment: &[],
             patience: PATIENCE,
         };
         let agent = joining.join(&server).await?;

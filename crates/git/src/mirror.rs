@@ -149,6 +149,10 @@ impl Mirror {
             }
             (Transport::Http { .. }, _) => {
                 command.envs(proxy_environment());
+                if let Some(file) = &self.remote.ca_file {
+                    // By the variable, which goes before the setting of the same meaning.
+                    command.env("GIT_SSL_CAINFO", file);
+                }
             }
             _ => {}
         }

@@ -16,6 +16,8 @@ pub struct Remote {
     pub url: String,
     pub transport: Transport,
     pub plain_http: PlainHttp,
+    /// For [`Transport::Http`]: file with the only authorities that vouch for the host, in PEM; the system's if absent.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Remote {
@@ -24,6 +26,7 @@ impl Remote {
             url: url.into(),
             transport,
             plain_http: PlainHttp::LoopbackOnly,
+            ca_file: None,
         }
     }
 }

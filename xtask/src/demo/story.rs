@@ -45,6 +45,8 @@ pub async fn tell(
         context: handle.context.as_deref(),
         folder,
         arguments: &[],
+        connect: None,
+        environment: &[],
         patience: PATIENCE,
     };
     let mut agent = joining.join(&server).await?;

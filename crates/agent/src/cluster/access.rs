@@ -150,13 +150,23 @@ async fn settings(config: &Config) -> Result<kube::Config, ClusterError> {
         cause,
     };
     let kubeconfig = Kubeconfig::read_from(path).map_err(refused)?;
+    let names_proxy = kubeconfig
+        .clusters
+        .iter()
+        .filter_map(|named| named.cluster.as_ref())
+        .any(|cluster| cluster.proxy_url.is_some());
     let options = KubeConfigOptions {
         context: config.context.clone(),
         ..Default::default()
     };
-    kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+    let mut settings = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
-        .map_err(refused)
+        .map_err(refused)?;
+    if !names_proxy {
+        // HTTPS_PROXY is the way to the platform; the API server is never asked through it, as in a pod.
+        settings.proxy_url = None;
+    }
+    Ok(settings)
 }
 
 /// One that asks a busy API server again, as a single call wants it; one that does not; and one without the fence.

@@ -68,9 +68,12 @@ pub async fn prepare_namespace(
     let name = spec.namespace.as_str();
     // Twice: when it appears or changes between look and deed, the second look decides.
     for _ in 0..2 {
-        let found = deadline("a namespace", namespaces.get_opt(name))
-            .await
-            .map_err(obstacle)?;
+        let found = match deadline("a namespace", namespaces.get_opt(name)).await {
+            Ok(found) => found,
+            Err(error) if error.is_status(403) => return Err(Obstacle(no_right(name, "look at", error))),
+            Err(error) => return Err(obstacle(error)),
+        };
+        let missing = found.is_none();
         let done = match judge(found.as_ref(), spec, own) {
             Finding::Ours => return Ok(()),
             Finding::Refuse(words) => return Err(Obstacle(words)),
@@ -93,12 +96,28 @@ pub async fn prepare_namespace(
         match done {
             Ok(_) => return Ok(()),
             Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(cause @ kube::Error::Api(_)) if is_forbidden(&cause) => {
+                let verb = if missing { "make" } else { "label" };
+                return Err(Obstacle(no_right(name, verb, cause)));
+            }
             Err(cause) => return Err(Obstacle(format!("the namespace {name} cannot be made: {cause}"))),
         }
     }
     Err(Obstacle(format!(
         "somebody else changes the namespace {name} at the same time; it is tried again"
     )))
+}
+
+fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
+}
+
+/// An agent of single namespaces is told of a namespace that is none of them.
+fn no_right(name: &str, verb: &str, cause: impl std::fmt::Display) -> String {
+    format!(
+        "this agent has no right to {verb} the namespace {name}: make it with `kubectl create namespace {name}` where it is \
+         missing, and add it to rbac.namespaces of the chart choerodon-cluster-agent. {cause}"
+    )
 }
 
 /// Gives the namespace back: it may belong to another environment afterwards.

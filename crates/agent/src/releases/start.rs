@@ -58,7 +58,15 @@ pub fn start(
         ..WorkerOptions::new(program, kubeconfig, folder.join("home"))
     };
     let engine = Arc::new(WorkerEngine::new(options));
+    let extra_roots = match &config.ca_file {
+        // The platform is a chart repository too.
+        Some(path) => {
+            std::fs::read(path).with_context(|| format!("{} cannot be read (--ca-file)", path.display()))?
+        }
+        None => Vec::new(),
+    };
     let charts = ChartClient::new(ChartClientOptions {
+        extra_roots,
         plain_http_registries: config.plain_http_registries.clone(),
         ..ChartClientOptions::new(data.join("charts"))
     })

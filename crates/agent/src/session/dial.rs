@@ -29,6 +29,11 @@ pub enum DialError {
     CaFile { path: PathBuf, reason: String },
     #[error("{host} cannot be reached: {reason}")]
     Unreachable { host: String, reason: String },
+    #[error(
+        "{host} shows a certificate that nobody vouches for ({reason}); give the file with the platform's own authorities \
+         with --ca-file (ca.bundle of the chart)"
+    )]
+    Untrusted { host: String, reason: String },
     #[error(transparent)]
     Proxy(#[from] ProxyError),
     #[error("{host} did not answer within {} s", DEADLINE.as_secs())]
@@ -185,11 +190,23 @@ impl Door {
     fn explain(&self, error: WsError) -> DialError {
         match error {
             WsError::Http(answer) => refusal(&answer),
+            WsError::Io(cause) if bad_certificate(&cause).is_some() => DialError::Untrusted {
+                host: self.host.clone(),
+                reason: bad_certificate(&cause).unwrap_or_default(),
+            },
             other => DialError::Unreachable {
                 host: self.host.clone(),
                 reason: other.to_string(),
             },
         }
+    }
+}
+
+/// What is wrong with the certificate, if that is what TLS stumbled over.
+fn bad_certificate(cause: &std::io::Error) -> Option<String> {
+    match cause.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(what) => Some(what.to_string()),
+        _ => None,
     }
 }
 

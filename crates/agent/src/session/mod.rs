@@ -182,7 +182,10 @@ fn after_refusal(error: &DialError, another: bool) -> Next {
                 Next::Slow { retry_after }
             }
         }
-        DialError::Unreachable { .. } | DialError::Proxy(_) | DialError::Timeout { .. } => {
+        DialError::Unreachable { .. }
+        | DialError::Untrusted { .. }
+        | DialError::Proxy(_)
+        | DialError::Timeout { .. } => {
             tracing::warn!("{error}; the agent goes on with what it knows and dials again");
             Next::Usual { retry_after: None }
         }

@@ -19,6 +19,11 @@ pub struct Proxy {
 pub enum ProxyError {
     #[error("the variable {0} holds no proxy address of the form http://HOST:PORT")]
     BadAddress(&'static str),
+    #[error(
+        "the proxy wants a user and a password that it knows (407); they belong into its address, http://USER:PASSWORD@HOST:PORT, \
+         with other characters than letters and digits written as %XX"
+    )]
+    Unknown,
     #[error("the proxy answered CONNECT with {0:?}; check whether it lets this program through")]
     Refused(String),
     #[error("the connection to the proxy broke: {0}")]
@@ -62,13 +67,42 @@ pub fn proxy_for(
     if host.is_empty() || rest.contains('/') {
         return Err(ProxyError::BadAddress(name));
     }
-    let authorization =
-        user.map(|user| format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(user)));
+    let authorization = user.map(|user| {
+        format!(
+            "Basic {}",
+            base64::engine::general_purpose::STANDARD.encode(decoded(user))
+        )
+    });
     Ok(Some(Proxy {
         host: host.trim_matches(['[', ']']).to_owned(),
         port,
         authorization,
     }))
+}
+
+/// User and password with their `%XX` resolved, as a password with an `@` needs them.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend(before.bytes());
+        let value = after
+            .get(..2)
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        rest = match value {
+            Some(value) => {
+                bytes.push(value);
+                &after[2..]
+            }
+            None => {
+                bytes.push(b'%');
+                after
+            }
+        };
+    }
+    bytes.extend(rest.bytes());
+    bytes
 }
 
 /// A name in the list stands for itself and for everything below it.
@@ -108,6 +142,7 @@ pub async fn connect(stream: &mut TcpStream, proxy: &Proxy, target: &str) -> Res
         .to_owned();
     match line.split(' ').nth(1) {
         Some(status) if status.starts_with('2') => Ok(()),
+        Some("407") => Err(ProxyError::Unknown),
         _ => Err(ProxyError::Refused(line)),
     }
 }
@@ -146,6 +181,19 @@ mod tests {
         assert_eq!(address(true, "platform.ns.svc", &settings), None);
         assert_eq!(address(true, "10.0.0.1", &settings), None);
         assert_eq!(address(true, "platform.example", &[]), None);
+    }
+
+    #[test]
+    fn a_password_may_hold_any_character() {
+        for (written, meant) in [
+            ("u:p", "u:p"),
+            ("u:p%40%3a%25", "u:p@:%"),
+            ("u:100%", "u:100%"),
+            ("u:%zz%4", "u:%zz%4"),
+            ("u:%c3%a9é", "u:éé"),
+        ] {
+            assert_eq!(String::from_utf8(decoded(written)).unwrap(), meant, "{written}");
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct AgentOptions {
     pub helm_worker: Option<PathBuf>,
     /// Further arguments, for instance `--git-transport http`.
     pub arguments: Vec<String>,
+    /// Further variables, for instance of a proxy.
+    pub environment: Vec<(String, String)>,
 }
 
 pub struct Agent {
@@ -75,6 +77,7 @@ fn spawn(binaries: &Binaries, options: &AgentOptions, log: &Path, token: Option<
         .arg("--data-dir")
         .arg(&options.data)
         .args(&options.arguments);
+    command.envs(options.environment.iter().cloned());
     if let Some(context) = &options.context {
         command.args(["--context", context]);
     }

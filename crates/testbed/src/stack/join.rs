@@ -21,6 +21,10 @@ pub struct Joining<'a> {
     pub folder: &'a Path,
     /// Further arguments, for instance `--git-transport http`.
     pub arguments: &'a [&'a str],
+    /// Address to dial; `None` for the server's own.
+    pub connect: Option<&'a str>,
+    /// Further variables, for instance of a proxy.
+    pub environment: &'a [(&'a str, &'a str)],
     pub patience: Duration,
 }
 
@@ -36,7 +40,7 @@ impl Joining<'_> {
         let helm_worker = programs::ensure(Program::HelmWorker).await?;
         let options = AgentOptions {
             helm_worker: Some(helm_worker),
-            connect: server.connect(),
+            connect: self.connect.map_or_else(|| server.connect(), str::to_owned),
             cluster_id: activation.cluster_id,
             choerodon_id: activation.choerodon_id,
             kubeconfig: self.kubeconfig.to_path_buf(),
@@ -46,6 +50,11 @@ impl Joining<'_> {
                 .arguments
                 .iter()
                 .map(|argument| (*argument).to_owned())
+                .collect(),
+            environment: self
+                .environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
         };
         let log = self.folder.join(format!("agent-{cluster}.log"));

@@ -25,6 +25,7 @@ pub struct Server {
     folder: PathBuf,
     listen: SocketAddr,
     ssh_listen: SocketAddr,
+    public_url: Option<String>,
     first_run: FirstRun,
     seat: Seat,
 }
@@ -35,15 +36,42 @@ impl Server {
         Self::start_at(binaries, folder, free_address()?, free_address()?).await
     }
 
+    /// One that people and agents know by another address than where it listens, as behind a proxy that ends TLS.
+    pub async fn start_known_as(
+        binaries: &Binaries,
+        folder: &Path,
+        listen: SocketAddr,
+        public_url: &str,
+    ) -> Result<Self> {
+        Self::launch(
+            binaries,
+            folder,
+            listen,
+            free_address()?,
+            Some(public_url.to_owned()),
+        )
+        .await
+    }
+
     pub async fn start_at(
         binaries: &Binaries,
         folder: &Path,
         listen: SocketAddr,
         ssh_listen: SocketAddr,
     ) -> Result<Self> {
+        Self::launch(binaries, folder, listen, ssh_listen, None).await
+    }
+
+    async fn launch(
+        binaries: &Binaries,
+        folder: &Path,
+        listen: SocketAddr,
+        ssh_listen: SocketAddr,
+        public_url: Option<String>,
+    ) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let told = folder.join("first-run.json");
-        let mut process = spawn(binaries, folder, listen, ssh_listen)?;
+        let mut process = spawn(binaries, folder, listen, ssh_listen, public_url.as_deref())?;
         let first_run: FirstRun = wait(&mut process, async || {
             let text = std::fs::read(&told).context("the server has not told its first-run file yet")?;
             Ok(serde_json::from_slice(&text)?)
@@ -54,6 +82,7 @@ impl Server {
             folder: folder.to_path_buf(),
             listen,
             ssh_listen,
+            public_url,
             first_run,
             seat: Seat::taken_by(process),
         })
@@ -83,11 +112,11 @@ impl Server {
         &self.binaries
     }
 
-    /// The command line with the administrator's token.
+    /// The command line with the administrator's token, straight to where the server listens.
     pub fn cli(&self) -> Cli {
         Cli::new(
             &self.binaries,
-            &self.first_run.url,
+            &format!("http://{}", self.listen),
             &self.first_run.token,
             &self.folder,
         )
@@ -114,7 +143,13 @@ impl Server {
     /// After `kill` or `stop`, on the same ports and data.
     pub async fn restart(&mut self) -> Result<()> {
         self.kill().await?;
-        let mut process = spawn(&self.binaries, &self.folder, self.listen, self.ssh_listen)?;
+        let mut process = spawn(
+            &self.binaries,
+            &self.folder,
+            self.listen,
+            self.ssh_listen,
+            self.public_url.as_deref(),
+        )?;
         let listen = self.listen;
         wait(&mut process, async || {
             Ok(tokio::net::TcpStream::connect(listen).await.map(drop)?)
@@ -125,7 +160,13 @@ impl Server {
     }
 }
 
-fn spawn(binaries: &Binaries, folder: &Path, listen: SocketAddr, ssh_listen: SocketAddr) -> Result<Process> {
+fn spawn(
+    binaries: &Binaries,
+    folder: &Path,
+    listen: SocketAddr,
+    ssh_listen: SocketAddr,
+    public_url: Option<&str>,
+) -> Result<Process> {
     let mut command = program(&binaries.server);
     command
         .arg("--data-dir")
@@ -138,6 +179,9 @@ fn spawn(binaries: &Binaries, folder: &Path, listen: SocketAddr, ssh_listen: Soc
         ])
         .arg("--first-run-file")
         .arg(folder.join("first-run.json"));
+    if let Some(url) = public_url {
+        command.args(["--public-url", url]);
+    }
     Process::start("c7n-server", &mut command, &folder.join("server.log"))
 }
 

@@ -12,13 +12,13 @@ use crate::stand::TestCluster;
 
 const CHARTS: [&str; 2] = ["choerodon-cluster-agent", "c7n-server"];
 
-fn chart(name: &str) -> PathBuf {
+pub(crate) fn chart(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../charts")
         .join(name)
 }
 
-async fn helm(arguments: &[&str]) -> Result<Output> {
+pub(crate) async fn helm(arguments: &[&str]) -> Result<Output> {
     let program = programs::ensure(Program::Helm).await?;
     let folder = tempfile::tempdir()?;
     Ok(Command::new(program)
@@ -30,7 +30,7 @@ async fn helm(arguments: &[&str]) -> Result<Output> {
         .await?)
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

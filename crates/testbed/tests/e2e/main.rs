@@ -3,6 +3,7 @@
 //! One file per promise. The clusters are started by `cargo xtask test`; without them these tests fail and say so.
 
 mod bad_input;
+mod between;
 mod big_messages;
 mod causes;
 mod charts;
@@ -19,6 +20,8 @@ mod joining;
 mod leading;
 mod loops;
 mod outside;
+mod own_namespaces;
+mod proxied;
 mod releases;
 mod stand;
 mod strangers;

@@ -1,5 +1,6 @@
 //! A platform with its own project, clusters and agents, in a folder that goes away with the test.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -66,6 +67,21 @@ impl Stand {
             .tempdir()?;
         let binaries = Binaries::beside_me()?;
         let server = Server::start(&binaries, &folder.path().join("platform")).await?;
+        Self::with_server(name, folder, server).await
+    }
+
+    /// The same where people and agents are told this address of the platform. `listen` is where it really is.
+    pub async fn known_as(name: &str, public_url: &str, listen: SocketAddr) -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("c7n-{name}-"))
+            .tempdir()?;
+        let binaries = Binaries::beside_me()?;
+        let platform = folder.path().join("platform");
+        let server = Server::start_known_as(&binaries, &platform, listen, public_url).await?;
+        Self::with_server(name, folder, server).await
+    }
+
+    async fn with_server(name: &str, folder: tempfile::TempDir, server: Server) -> Result<Self> {
         let cli = server.cli();
         let random: String = folder
             .path()
@@ -117,13 +133,27 @@ impl Stand {
     /// Creates the cluster's record, starts an agent for it and waits until it is running.
     pub async fn join(&mut self, name: &str, cluster: TestCluster, arguments: &[&str]) -> Result<()> {
         let kubeconfig = cluster.kubeconfig()?;
+        self.join_as(name, &kubeconfig, arguments, None, &[]).await
+    }
+
+    /// The same by this kubeconfig, over this address, with these variables.
+    pub async fn join_as(
+        &mut self,
+        name: &str,
+        kubeconfig: &Path,
+        arguments: &[&str],
+        connect: Option<&str>,
+        environment: &[(&str, &str)],
+    ) -> Result<()> {
         let joining = Joining {
             project: &self.project,
             cluster: name,
-            kubeconfig: &kubeconfig,
+            kubeconfig,
             context: None,
             folder: self.folder.path(),
             arguments,
+            connect,
+            environment,
             patience: PATIENCE,
         };
         let agent = joining.join(&self.server).await;
@@ -147,6 +177,7 @@ impl Stand {
             context: None,
             data: self.folder.path().join(format!("agent-{name}")),
             arguments: arguments.to_vec(),
+            environment: Vec::new(),
             // Whoever starts an agent by this asks for no release.
             helm_worker: None,
         };
@@ -170,6 +201,7 @@ impl Stand {
             context: None,
             data: self.folder.path().join(format!("agent-{name}")),
             arguments: Vec::new(),
+            environment: Vec::new(),
             helm_worker: None,
         };
         let log = self.folder.path().join(format!("agent-{name}.log"));
