@@ -1,7 +1,7 @@
 //! The last act: an application of Helm charts, whose deployment is a commit like any other.
 
 use anyhow::{Result, ensure};
-use c7n_testbed::stack::charts::ChartFolder;
+use c7n_testbed::stack::charts::{ChartFolder, write};
 
 use super::story::{PROJECT, Shop};
 use super::teller::Teller;
@@ -16,7 +16,7 @@ impl Shop<'_> {
         let chart = ChartFolder::fixture("web")?;
         cli.run(&["app", "create", "-p", PROJECT, "web"]).await?;
         for version in ["1.0.0", "1.1.0"] {
-            let archive = chart.clone().at_version(version)?.pack()?.write(self.folder)?;
+            let archive = write(&chart.clone().at_version(version)?.pack()?, self.folder)?;
             cli.run(&["app", "publish", "-p", PROJECT, &archive.to_string_lossy()])
                 .await?;
         }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::charts::ChartArchive;
+use super::charts::{Packed, write};
 use super::{Process, eventually};
 use crate::programs::{self, Program};
 
@@ -81,7 +81,7 @@ impl Registry {
     }
 
     /// Signs in and pushes with the real `helm`.
-    pub async fn push(&self, charts: &[ChartArchive]) -> Result<()> {
+    pub async fn push(&self, charts: &[Packed]) -> Result<()> {
         let (host, url) = (self.host(), self.charts_url());
         let login = [
             "registry",
@@ -94,7 +94,7 @@ impl Registry {
         ];
         self.helm(&login, Self::PASSWORD).await?;
         for chart in charts {
-            let file = chart.write(&self.folder)?;
+            let file = write(chart, &self.folder)?;
             self.helm(&["push", &file.to_string_lossy(), &url, "--plain-http"], "")
                 .await?;
         }

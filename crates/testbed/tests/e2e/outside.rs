@@ -3,13 +3,13 @@
 use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
-use c7n_testbed::stack::charts::{ChartArchive, ChartFolder};
+use c7n_testbed::stack::charts::{ChartFolder, Packed};
 use c7n_testbed::stack::{ChartServer, Registry};
 use serde_json::Value;
 
 use crate::stand::Stand;
 
-fn charts() -> Result<[ChartArchive; 2]> {
+fn charts() -> Result<[Packed; 2]> {
     let web = ChartFolder::fixture("web")?;
     Ok([web.clone().pack()?, web.at_version("1.1.0")?.pack()?])
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use c7n_testbed::stack::charts::{ChartArchive, ChartFolder};
+use c7n_testbed::stack::charts::{ChartFolder, Packed};
 use tokio::process::Command;
 
 use super::{Scene, Wish};
@@ -75,7 +75,7 @@ impl Drop for Keeper {
 
 impl Scene {
     /// Packs the chart `web` in this version with `helm`, signed; answers the archive and its provenance file.
-    async fn signed(&self, keeper: &Keeper, version: &str) -> Result<(ChartArchive, String)> {
+    async fn signed(&self, keeper: &Keeper, version: &str) -> Result<(Packed, String)> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/web");
         let folder = self.stand.folder().join("signed");
         let keyring = keeper.secret_keys();
@@ -94,10 +94,9 @@ impl Scene {
         ])
         .await?;
         let file = format!("web-{version}.tgz");
-        let archive = ChartArchive {
-            name: "web".into(),
-            version: version.into(),
-            bytes: std::fs::read(folder.join(&file))?,
+        let archive = Packed {
+            archive: std::fs::read(folder.join(&file))?,
+            ..ChartFolder::fixture("web")?.at_version(version)?.pack()?
         };
         Ok((
             archive,
@@ -105,7 +104,7 @@ impl Scene {
         ))
     }
 
-    fn serve_signed(&self, archive: ChartArchive, provenance: &str) {
+    fn serve_signed(&self, archive: Packed, provenance: &str) {
         let path = format!("/{}.prov", archive.file_name());
         self.serve(archive);
         self.charts.put(&path, provenance);
