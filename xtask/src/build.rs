@@ -25,7 +25,7 @@ pub async fn programs(profile: Profile) -> Result<()> {
 /// it would compile the dependencies a second time for the tests, and a third time for the tests on clusters.
 pub async fn with_tests() -> Result<()> {
     let mut command = cargo();
-    command.args(["build", "--workspace", "--bins", "--tests"]);
+    command.args(["build", "--workspace", "--bins", "--tests", "--test", "e2e"]);
     run("cargo build", &mut command).await
 }
 

@@ -79,6 +79,8 @@ async fn lint() -> Result<()> {
             "--quiet",
             "--workspace",
             "--all-targets",
+            "--test",
+            "e2e",
             "--",
             "-D",
             "warnings",

@@ -5,7 +5,7 @@ use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
 use c7n_testbed::programs::{self, Program};
-use c7n_testbed::stack::charts::ChartFolder;
+use c7n_testbed::stack::charts::{ChartFolder, write};
 use c7n_testbed::stack::eventually;
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ async fn publish(stand: &Stand) -> Result<()> {
     let values = "replicas: 1\nimage: c7n.local/sample:1\nmessage: bonjour\nport: 8080\npassword: \"\"\ntolerations:\n  - operator: Exists\n";
     let second = first.clone().at_version("1.1.0")?.with("values.yaml", values);
     for chart in [first, second] {
-        let file = chart.pack()?.write(stand.folder())?;
+        let file = write(&chart.pack()?, stand.folder())?;
         let file = file.to_string_lossy();
         stand
             .cli
