@@ -25,8 +25,11 @@ pub async fn programs(profile: Profile) -> Result<()> {
 /// it would compile the dependencies a second time for the tests, and a third time for the tests on clusters.
 pub async fn with_tests() -> Result<()> {
     let mut command = cargo();
-    command.args(["build", "--workspace", "--bins", "--tests", "--test", "e2e"]);
-    run("cargo build", &mut command).await
+    command.args(["build", "--workspace", "--bins", "--tests"]);
+    run("cargo build", &mut command).await?;
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--test", "e2e", "--no-run", "--quiet"]);
+    run("cargo test", &mut command).await
 }
 
 /// Where they are afterwards: this program lies beside those of the same profile.
