@@ -3,8 +3,9 @@
 use anyhow::Result;
 use c7n_testbed::cluster::{ClusterOptions, LocalCluster, Progress, RealNode};
 use clap::Args;
+use tokio::process::Command;
 
-use crate::build::{self, Profile, cargo};
+use crate::build::{self, Profile};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,25 +26,15 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> Result<()> {
     build::programs(Profile::Release).await?;
-    let mut bench = cargo();
-    bench.args(["build", "--release", "--package", "c7n-bench"]);
-    build::run("cargo build", &mut bench).await?;
     let options = ClusterOptions {
         real_node: RealNode::Never,
         progress: Progress::Lines,
         ..ClusterOptions::new(format!("bench-{}", std::process::id()))
     };
     let cluster = LocalCluster::start(options).await?;
-    let mut command = cargo();
-    command.args([
-        "run",
-        "--quiet",
-        "--release",
-        "--package",
-        "c7n-bench",
-        "--",
-        &arguments.name,
-    ]);
+    // By its own path: asked for alone, cargo would build it and all that it needs once more, with other features.
+    let mut command = Command::new(build::folder(Profile::Release)?.join("c7n-bench"));
+    command.arg(&arguments.name);
     command.arg("--kubeconfig").arg(cluster.kubeconfig());
     if let Some(rounds) = arguments.rounds {
         command.args(["--rounds", &rounds.to_string()]);
