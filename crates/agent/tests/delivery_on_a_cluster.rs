@@ -530,6 +530,8 @@ async fn an_autoscaler_keeps_its_replicas(ground: &Ground) -> Result<()> {
     let scale = environment.run(&format!("get --raw {path}")).await?;
     let mut scale: Value = serde_json::from_str(&scale)?;
     scale["spec"]["replicas"] = 2.into();
+    // Whatever the Deployment's controller has written meanwhile.
+    scale["metadata"]["resourceVersion"].take();
     let arguments = ["replace", "--raw", path, "-f", "-"];
     ground
         .cluster
