@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub const TOKEN: &str = "user-token-canary-4711";
 pub const AGENT_TOKEN: &str = "agent-token-canary-4712";
+const KNOWN_HOSTS: &str = "known_hosts";
 
 /// Everybody who is known, and what was pushed.
 #[derive(Default)]
@@ -166,6 +167,10 @@ impl Setup {
         let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
         servers.spawn(async move { axum::serve(listener, router).await.unwrap() });
 
+        // Written once: many a git reads it at the same time.
+        let line = known_hosts_line("127.0.0.1", ssh.port(), &host_key);
+        std::fs::write(at(KNOWN_HOSTS), line).unwrap();
+
         let mut pairs = pairs.into_iter();
         let mut next = || pairs.next().unwrap();
         Self {
@@ -204,8 +209,7 @@ impl Setup {
 
     /// Runs the ordinary git in `folder` with `key`, on a thread that may block.
     pub async fn git(&self, key: &KeyPair, folder: &Path, arguments: &[&str]) -> Said {
-        let known_hosts = self.path("known_hosts");
-        std::fs::write(&known_hosts, self.known_hosts()).unwrap();
+        let known_hosts = self.path(KNOWN_HOSTS);
         let ssh = format!(
             "ssh -F /dev/null -i '{}' -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes \
              -o UserKnownHostsFile='{}' -o GlobalKnownHostsFile=/dev/null -o LogLevel=ERROR",
