@@ -19,6 +19,7 @@ mod instances;
 mod objects;
 mod problem;
 mod projects;
+mod streams;
 
 pub use access::*;
 pub use apps::*;
@@ -33,6 +34,7 @@ pub use instances::*;
 pub use objects::*;
 pub use problem::*;
 pub use projects::*;
+pub use streams::*;
 
 /// A page of a list. Pass `next` as `?after=` to get the page that follows; `null` means that this was the last one.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]

@@ -42,9 +42,12 @@ pub const FEATURE_NEW_CREDENTIAL: &str = "new-credential";
 /// The agent can be told to put another version in its own place.
 pub const FEATURE_UPGRADE: &str = "upgrade";
 
+/// The agent opens logs, exec and port-forward (`c7n-stream`).
+pub const FEATURE_STREAMS: &str = "streams";
+
 /// Everything that this build can do.
 pub fn features() -> Vec<String> {
-    [FEATURE_NEW_CREDENTIAL, FEATURE_UPGRADE]
+    [FEATURE_NEW_CREDENTIAL, FEATURE_UPGRADE, FEATURE_STREAMS]
         .map(str::to_owned)
         .to_vec()
 }

@@ -4,12 +4,14 @@
 mod agent;
 mod frame;
 mod platform;
+mod stream;
 
 use prost::Message;
 
 pub use agent::*;
 pub use frame::*;
 pub use platform::*;
+pub use stream::*;
 
 /// Names an object inside a cluster.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Message)]
@@ -29,7 +31,7 @@ pub struct ObjectKey {
 /// One thing that is said. An item of an unknown sort decodes as `None`: it is acknowledged and passed over.
 #[derive(Clone, PartialEq, Message)]
 pub struct Item {
-    #[prost(oneof = "Say", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20, 22, 23, 24, 25, 30")]
+    #[prost(oneof = "Say", tags = "1, 2, 3, 4, 5, 6, 7, 8, 20, 22, 23, 24, 25, 30, 31")]
     pub say: Option<Say>,
 }
 
@@ -66,6 +68,8 @@ pub enum Say {
     ObjectRequest(ObjectRequest),
     #[prost(message, tag = "30")]
     Credential(NewCredential),
+    #[prost(message, tag = "31")]
+    OpenStream(OpenStream),
 }
 
 /// What an item is about. Of two items with the same key only the newer one matters.
@@ -104,6 +108,7 @@ pub enum Topic {
         kind: String,
     },
     Credential,
+    OpenStream(String),
 }
 
 impl Say {
@@ -141,6 +146,7 @@ impl Say {
                 kind: request.kind.clone(),
             },
             Self::Credential(_) => Topic::Credential,
+            Self::OpenStream(open) => Topic::OpenStream(open.stream_id.clone()),
         }
     }
 }

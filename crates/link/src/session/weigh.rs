@@ -13,10 +13,11 @@ use crate::messages::Item;
 /// At least what an element of any list inside an item takes; held to by a test.
 pub(super) const ELEMENT: usize = 224;
 /// Sorts of items that are decoded at all; what else comes is passed over and takes nothing.
-const KNOWN: [RangeInclusive<u32>; 4] = [1..=8, 20..=20, 22..=25, 30..=30];
+const KNOWN: [RangeInclusive<u32>; 4] = [1..=8, 20..=20, 22..=25, 30..=31];
 /// Lists that lie one level deeper: field of the item, field of what it holds, field of the list in that. Of a
-/// `DeliveryReport` the objects of `HeldPrune`, and the drifted fields of an `ObjectResult`.
-const DEEPER: [(u32, u32, u32); 2] = [(3, 9, 3), (3, 7, 7)];
+/// `DeliveryReport` the objects of `HeldPrune`, and the drifted fields of an `ObjectResult`; of an `OpenStream` the positions in
+/// logs and the words of a command.
+const DEEPER: [(u32, u32, u32); 4] = [(3, 9, 3), (3, 7, 7), (31, 10, 11), (31, 11, 3)];
 
 /// What the decoded [`crate::messages::Body`] takes, within the factor of two by which a list may grow ahead.
 pub(super) fn decoded_size(body: &[u8]) -> Result<usize, ProtocolError> {
@@ -91,8 +92,8 @@ mod tests {
 
     use super::*;
     use crate::messages::{
-        Body, DeliveryReport, DriftedField, FileError, HeldPrune, Kind, KindDigest, Node, ObjectDigest,
-        ObjectKey, ObjectResult, Owner, Say,
+        Body, DeliveryReport, DriftedField, FileError, HeldPrune, Kind, KindDigest, LogFrom, Node,
+        ObjectDigest, ObjectKey, ObjectResult, Owner, Say,
     };
 
     /// Whatever decodes as a known item is reckoned with, so a new sort cannot be forgotten in `KNOWN`.
@@ -120,6 +121,7 @@ mod tests {
             size_of::<Kind>(),
             size_of::<Node>(),
             size_of::<Owner>(),
+            size_of::<LogFrom>(),
         ] {
             assert!(size <= ELEMENT, "{size}");
         }

@@ -84,6 +84,13 @@ pub fn one_of_each() -> Vec<Say> {
         Say::Credential(NewCredential {
             credential: "c".into(),
         }),
+        Say::OpenStream(OpenStream {
+            wish: Some(Wish::Logs(ReadLogs {
+                from: vec![LogFrom::default()],
+                ..ReadLogs::default()
+            })),
+            ..OpenStream::default()
+        }),
     ]
 }
 

@@ -156,7 +156,8 @@ impl Ingest<'_> {
             | Say::Cancel(_)
             | Say::DetailRequest(_)
             | Say::ObjectRequest(_)
-            | Say::Credential(_) => {}
+            | Say::Credential(_)
+            | Say::OpenStream(_) => {}
         }
         Ok(())
     }
