@@ -10,6 +10,7 @@ use crate::build::{self, Profile};
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask bench p1     push to applied, one file of 1,000 changed
+  cargo xtask bench p8     exec and logs, beside `kubectl`; needs a machine for a real node
   cargo xtask bench p10    100 Helm releases installed, beside `helm` by hand
   cargo xtask bench p12    first environment from nothing
 The last line printed is one JSON object.";
@@ -17,7 +18,7 @@ The last line printed is one JSON object.";
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Which figure: p1, p10 or p12
+    /// Which figure: p1, p8, p10 or p12
     name: String,
     /// How many times the thing is measured
     #[arg(long)]
@@ -26,8 +27,13 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> Result<()> {
     build::programs(Profile::Release).await?;
+    // Only a kubelet has logs and processes.
+    let real_node = match arguments.name.as_str() {
+        "p8" => RealNode::Require,
+        _ => RealNode::Never,
+    };
     let options = ClusterOptions {
-        real_node: RealNode::Never,
+        real_node,
         progress: Progress::Lines,
         ..ClusterOptions::new(format!("bench-{}", std::process::id()))
     };

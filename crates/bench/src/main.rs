@@ -6,6 +6,7 @@ mod figures;
 mod p1;
 mod p10;
 mod p12;
+mod p8;
 mod stage;
 
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ struct Arguments {
 enum Name {
     /// Push to applied, one file of 1,000 changed
     P1,
+    /// Exec and logs, beside `kubectl`
+    P8,
     /// 100 Helm releases installed, beside `helm install` by hand
     P10,
     /// First environment from nothing: `create` to first commit applied
@@ -39,6 +42,7 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let result = match arguments.name {
         Name::P1 => p1::run(&arguments.kubeconfig, arguments.rounds.unwrap_or(100)).await?,
+        Name::P8 => p8::run(&arguments.kubeconfig, arguments.rounds.unwrap_or(400)).await?,
         Name::P10 => p10::run(&arguments.kubeconfig, arguments.rounds.unwrap_or(100)).await?,
         Name::P12 => p12::run(&arguments.kubeconfig, arguments.rounds.unwrap_or(10)).await?,
     };

@@ -77,6 +77,10 @@ impl Stage {
         self.cli.run(&watch).await.map(drop)
     }
 
+    pub fn agent_pid(&self) -> Option<u32> {
+        self.agent.pid()
+    }
+
     pub async fn clear(mut self) -> Result<()> {
         self.agent.stop().await?;
         self.server.stop().await

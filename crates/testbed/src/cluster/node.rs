@@ -202,6 +202,8 @@ fn kubelet_config(state: &ClusterState, cgroup: &str, certificates: &Certificate
         "imageGCLowThresholdPercent": 99,
         "serializeImagePulls": false,
         "maxPods": 200,
+        // A log that is measured is longer than what is usual.
+        "containerLogMaxSize": "512Mi",
         "nodeStatusUpdateFrequency": "5s",
         "podLogsDir": state.folder.join("pod-logs"),
         "volumePluginDir": state.folder.join("volume-plugins"),

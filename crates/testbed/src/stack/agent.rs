@@ -61,6 +61,10 @@ impl Agent {
         self.seat.process()
     }
 
+    pub fn pid(&self) -> Option<u32> {
+        self.seat.pid()
+    }
+
     pub fn log(&self) -> &Path {
         &self.log
     }

@@ -1,0 +1,258 @@
+//! A thousand readers of one log that ticks, through the platform and, in the same run, straight at the API server.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use c7n_api::OpenedStream;
+use c7n_stream::{Frame, MAX_FRAME, SUBPROTOCOL, TICKET_PROTOCOL};
+use futures_util::{AsyncBufReadExt, StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::LogParams;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_util::task::TaskTracker;
+
+use super::{ENVIRONMENT, Stand};
+use crate::figures::{Times, round};
+use crate::stage::PROJECT;
+
+pub const READERS: usize = 1000;
+/// Opened at the same time.
+const DOORS: usize = 16;
+/// How many ticks all of them must see.
+const TICKS: usize = 10;
+/// Of the kernel's clock in `/proc`; 100 on every Linux of today.
+const TICKS_PER_SECOND: f64 = 100.0;
+const PATIENCE: Duration = Duration::from_secs(180);
+
+pub async fn measure(stand: &Stand, kubeconfig: &Path) -> Result<Value> {
+    let server = stand.stage.server.pid().context("the server is away")?;
+    let agent = stand.stage.agent_pid().context("the agent is away")?;
+    let before = [usage(server)?, usage(agent)?];
+    let ours = through_the_platform(stand).await?;
+    let after = [usage(server)?, usage(agent)?];
+    let floor = straight(stand, kubeconfig).await?;
+    let per_stream = |index: usize| (after[index].0 as f64 - before[index].0 as f64) / READERS as f64;
+    let seconds = |index: usize| (after[index].1 - before[index].1) as f64 / TICKS_PER_SECOND;
+    Ok(json!({
+        "readers": READERS,
+        "opened_s": round(ours.opened.as_secs_f64()),
+        "floor_opened_s": round(floor.opened.as_secs_f64()),
+        // From the first of all readers that saw a line to each of the others.
+        "spread_p50_ms": round(ours.spread.percentile(0.5)),
+        "spread_p99_ms": round(ours.spread.percentile(0.99)),
+        "floor_spread_p50_ms": round(floor.spread.percentile(0.5)),
+        "floor_spread_p99_ms": round(floor.spread.percentile(0.99)),
+        "server_kib_per_stream": round(per_stream(0)),
+        "agent_kib_per_stream": round(per_stream(1)),
+        "server_cpu_s": round(seconds(0)),
+        "agent_cpu_s": round(seconds(1)),
+    }))
+}
+
+struct Crowd {
+    opened: Duration,
+    spread: Times,
+}
+
+type Seen = (u64, Instant);
+
+async fn through_the_platform(stand: &Stand) -> Result<Crowd> {
+    let (sender, seen) = mpsc::channel(READERS);
+    let readers = TaskTracker::new();
+    let client = reqwest::Client::new();
+    let began = Instant::now();
+    stream::iter(0..READERS)
+        .map(Ok)
+        .try_for_each_concurrent(DOORS, |_| async {
+            let mut socket = seat(stand, &client).await?;
+            let sender = sender.clone();
+            // It counts as open when it has shown something.
+            let mut tail = Vec::new();
+            let first = next_bytes(&mut socket).await?.context("it ended at once")?;
+            take(&first, &mut tail, &sender).await;
+            readers.spawn(async move {
+                while let Ok(Some(bytes)) = next_bytes(&mut socket).await {
+                    if !take(&bytes, &mut tail, &sender).await {
+                        return;
+                    }
+                }
+            });
+            anyhow::Ok(())
+        })
+        .await?;
+    let opened = began.elapsed();
+    drop(sender);
+    let spread = gather(seen).await?;
+    readers.close();
+    Ok(Crowd { opened, spread })
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+async fn seat(stand: &Stand, client: &reqwest::Client) -> Result<Socket> {
+    let first_run = stand.stage.server.first_run();
+    let url = format!(
+        "{}/api/v1/projects/{PROJECT}/environments/{ENVIRONMENT}/streams",
+        first_run.url
+    );
+    let wish = json!({"kind": "logs", "target": {"pod": "clock"}, "follow": true, "tail": 1});
+    let answer = client
+        .post(url)
+        .bearer_auth(&first_run.token)
+        .json(&wish)
+        .send()
+        .await?;
+    ensure!(
+        answer.status().is_success(),
+        "{}: {}",
+        answer.status(),
+        answer.text().await?
+    );
+    let opened: OpenedStream = answer.json().await?;
+    let address = format!("{}{}", first_run.url.replacen("http", "ws", 1), opened.path);
+    let mut request = address.into_client_request()?;
+    let protocols = format!("{SUBPROTOCOL}, {TICKET_PROTOCOL}{}", opened.ticket);
+    request
+        .headers_mut()
+        .insert("sec-websocket-protocol", HeaderValue::try_from(protocols)?);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(4 << 10)
+        .write_buffer_size(0)
+        .max_message_size(Some(MAX_FRAME));
+    let (socket, _) = tokio_tungstenite::connect_async_with_config(request, Some(config), true).await?;
+    Ok(socket)
+}
+
+async fn next_bytes(socket: &mut Socket) -> Result<Option<Bytes>> {
+    loop {
+        let Some(message) = socket.next().await else {
+            return Ok(None);
+        };
+        if let Message::Binary(frame) = message? {
+            match Frame::decode(frame)? {
+                Frame::LogBytes(log) => return Ok(Some(log.bytes)),
+                Frame::End(end) => bail!("it ended: {}", end.message),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Tells of each whole line; false when nobody wants to hear more.
+async fn take(bytes: &[u8], tail: &mut Vec<u8>, sender: &mpsc::Sender<Seen>) -> bool {
+    let now = Instant::now();
+    tail.extend_from_slice(bytes);
+    while let Some(end) = tail.iter().position(|byte| *byte == b'\n') {
+        let line: Vec<u8> = tail.drain(..=end).collect();
+        let tick = String::from_utf8_lossy(&line)
+            .trim()
+            .strip_prefix("tick ")
+            .and_then(|number| number.parse().ok());
+        if let Some(tick) = tick
+            && sender.send((tick, now)).await.is_err()
+        {
+            return false;
+        }
+    }
+    true
+}
+
+async fn straight(stand: &Stand, kubeconfig: &Path) -> Result<Crowd> {
+    let options = KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &options).await?;
+    let api: Api<Pod> = Api::namespaced(Client::try_from(config)?, &stand.namespace);
+    let (sender, seen) = mpsc::channel(READERS);
+    let readers = TaskTracker::new();
+    let began = Instant::now();
+    stream::iter(0..READERS)
+        .map(Ok)
+        .try_for_each_concurrent(DOORS, |_| async {
+            let parameters = LogParams {
+                follow: true,
+                tail_lines: Some(1),
+                ..LogParams::default()
+            };
+            let mut lines = api.log_stream("clock", &parameters).await?.lines();
+            let sender = sender.clone();
+            let first = lines.try_next().await?.context("it ended at once")?;
+            let mut tail = Vec::new();
+            take(format!("{first}\n").as_bytes(), &mut tail, &sender).await;
+            readers.spawn(async move {
+                while let Ok(Some(line)) = lines.try_next().await {
+                    if !take(format!("{line}\n").as_bytes(), &mut tail, &sender).await {
+                        return;
+                    }
+                }
+            });
+            anyhow::Ok(())
+        })
+        .await?;
+    let opened = began.elapsed();
+    drop(sender);
+    let spread = gather(seen).await?;
+    readers.close();
+    Ok(Crowd { opened, spread })
+}
+
+/// Of the ticks that every reader saw, how long after the first of them each other one did.
+async fn gather(mut seen: mpsc::Receiver<Seen>) -> Result<Times> {
+    let mut ticks = std::collections::BTreeMap::<u64, Vec<Instant>>::new();
+    let collect = async {
+        let mut whole = 0;
+        while let Some((tick, at)) = seen.recv().await {
+            let readers = ticks.entry(tick).or_default();
+            readers.push(at);
+            if readers.len() == READERS {
+                whole += 1;
+                if whole == TICKS {
+                    return Ok(());
+                }
+            }
+        }
+        bail!("the readers ended early")
+    };
+    tokio::time::timeout(PATIENCE, collect)
+        .await
+        .context("not every reader saw every line")??;
+    let mut spread = Times::default();
+    for times in ticks.values().filter(|times| times.len() == READERS) {
+        let first = times.iter().min().copied().context("no reader")?;
+        times.iter().for_each(|at| spread.push(at.duration_since(first)));
+    }
+    Ok(spread)
+}
+
+/// Resident KiB and processor time in ticks of the clock.
+fn usage(pid: u32) -> Result<(u64, u64)> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let resident = status
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("VmRSS:")?
+                .split_whitespace()
+                .next()?
+                .parse()
+                .ok()
+        })
+        .context("no VmRSS")?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let cpu = [11, 12]
+        .iter()
+        .filter_map(|at| fields.get(*at)?.parse::<u64>().ok())
+        .sum();
+    Ok((resident, cpu))
+}

@@ -1,0 +1,89 @@
+//! From a key to its echo: one byte and a line break into `cat` in the container, and back.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use super::{Both, Stand};
+use crate::figures::Times;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// People do not type faster; a queue of keys would measure something else.
+const PAUSE: Duration = Duration::from_millis(5);
+const WARM_UP: usize = 20;
+/// How often calm and stalled take turns.
+const TURNS: usize = 4;
+
+pub async fn alternating(stand: &Stand, rounds: usize) -> Result<Both> {
+    let mut ours = Typist::sit_down(stand.ours("exec", &["-i", "cell", "--", "cat"])).await?;
+    let mut theirs = Typist::sit_down(stand.theirs("exec", &["-i", "cell", "--", "cat"])).await?;
+    let (mut measured, mut floor) = (Times::default(), Times::default());
+    for _ in 0..rounds {
+        measured.push(ours.key().await?);
+        floor.push(theirs.key().await?);
+    }
+    Ok((measured, floor))
+}
+
+/// A key without, and with somebody else of the same cluster who follows a flood and reads nothing of it.
+pub async fn beside_a_stalled_reader(stand: &Stand, rounds: usize) -> Result<Both> {
+    let mut typist = Typist::sit_down(stand.ours("exec", &["-i", "cell", "--", "cat"])).await?;
+    let (mut calm, mut stalled) = (Times::default(), Times::default());
+    for _ in 0..TURNS {
+        for _ in 0..rounds / TURNS {
+            calm.push(typist.key().await?);
+        }
+        let mut reader = stand
+            .ours("logs", &["-f", "pod/flood"])
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut first = vec![0; 1 << 10];
+        let mut pipe = reader.stdout.take().context("no stdout")?;
+        tokio::time::timeout(PATIENCE, pipe.read_exact(&mut first)).await??;
+        // Until everything on the way has filled.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for _ in 0..rounds / TURNS {
+            stalled.push(typist.key().await?);
+        }
+        reader.kill().await?;
+    }
+    Ok((calm, stalled))
+}
+
+struct Typist {
+    _program: Child,
+    keys: ChildStdin,
+    echo: ChildStdout,
+}
+
+impl Typist {
+    async fn sit_down(mut command: Command) -> Result<Self> {
+        let mut program = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let keys = program.stdin.take().context("no stdin")?;
+        let echo = program.stdout.take().context("no stdout")?;
+        let mut typist = Self {
+            _program: program,
+            keys,
+            echo,
+        };
+        for _ in 0..WARM_UP {
+            typist.key().await?;
+        }
+        Ok(typist)
+    }
+
+    async fn key(&mut self) -> Result<Duration> {
+        tokio::time::sleep(PAUSE).await;
+        let began = Instant::now();
+        self.keys.write_all(b"x\n").await?;
+        let mut seen = [0; 2];
+        tokio::time::timeout(PATIENCE, self.echo.read_exact(&mut seen))
+            .await
+            .context("no echo")??;
+        ensure!(&seen == b"x\n", "another echo: {seen:?}");
+        Ok(began.elapsed())
+    }
+}

@@ -1,0 +1,155 @@
+//! P8: logs and exec, beside `kubectl` that stands before the API server itself. Real containers on a real kubelet.
+//!
+//! Four questions: what a keystroke takes longer, how many bytes pass in a second, whether a reader that stalls is felt by
+//! somebody else, and how it goes with a thousand readers at once.
+
+mod crowd;
+mod keystrokes;
+mod throughput;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use c7n_testbed::programs::{self, Program};
+use c7n_testbed::stack::{Kubectl, eventually};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::figures::{Times, report, round};
+use crate::stage::{PROJECT, Stage};
+
+const ENVIRONMENT: &str = "p8";
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Bytes that one exec brings, and what the log of `flood` holds at least.
+const EXEC_BYTES: u64 = 512 << 20;
+const LOG_BYTES: u64 = 160 << 20;
+
+pub async fn run(kubeconfig: &Path, rounds: usize) -> Result<Value> {
+    let stage = Stage::set(kubeconfig).await?;
+    let (environment, copy) = stage.create(ENVIRONMENT).await?;
+    copy.write("pods.yaml", PODS)?;
+    let commit = copy
+        .publish("A pod to type in, one that floods, one that ticks")
+        .await?;
+    stage.converges(ENVIRONMENT, &commit).await?;
+    let kubectl = Kubectl::new(&programs::ensure(Program::Kubectl).await?, kubeconfig, None);
+    let stand = Stand {
+        stage,
+        kubectl,
+        namespace: environment.namespace,
+    };
+    stand.running().await?;
+
+    eprintln!("{rounds} keystrokes each, taking turns");
+    let (ours, theirs) = keystrokes::alternating(&stand, rounds).await?;
+    let mut result = report("p8", &ours, Some(&theirs));
+    result["added_p50_ms"] = json!(round(ours.percentile(0.5) - theirs.percentile(0.5)));
+    result["floor_p99_ms"] = json!(round(theirs.percentile(0.99)));
+
+    eprintln!("the same beside a reader that stalls");
+    let (calm, stalled) = keystrokes::beside_a_stalled_reader(&stand, rounds).await?;
+    result["calm_p99_ms"] = json!(round(calm.percentile(0.99)));
+    result["stalled_p99_ms"] = json!(round(stalled.percentile(0.99)));
+
+    for (name, way) in [("exec", throughput::Way::Exec), ("logs", throughput::Way::Logs)] {
+        eprintln!("throughput of {name}");
+        let (ours, floor) = throughput::alternating(&stand, way).await?;
+        result[format!("{name}_mb_s")] = json!(round(ours));
+        result[format!("{name}_floor_mb_s")] = json!(round(floor));
+        result[format!("{name}_ratio")] = json!(round(ours / floor));
+    }
+
+    eprintln!("{} readers at once", crowd::READERS);
+    result["crowd"] = crowd::measure(&stand, kubeconfig).await?;
+    stand.stage.clear().await?;
+    Ok(result)
+}
+
+struct Stand {
+    stage: Stage,
+    kubectl: Kubectl,
+    namespace: String,
+}
+
+impl Stand {
+    async fn running(&self) -> Result<()> {
+        let arguments = ["get", "pods", "-n", &self.namespace];
+        eventually("the pods run and the flood is over", PATIENCE, || async {
+            let pods = self.kubectl.json(&arguments).await?;
+            let running = pods["items"]
+                .as_array()
+                .context("no list of pods")?
+                .iter()
+                .filter(|pod| pod["status"]["phase"] == "Running")
+                .count();
+            ensure!(running == 3, "{running} of 3 run");
+            let last = self
+                .kubectl
+                .run(&["logs", "-n", &self.namespace, "flood", "--tail=1"])
+                .await?;
+            Ok((last.trim() == "dry").then_some(()))
+        })
+        .await?
+        .context("they did not")
+    }
+
+    /// `c7n` with these arguments in this environment; what comes behind `--` stays there.
+    fn ours(&self, verb: &str, arguments: &[&str]) -> Command {
+        let head = [verb, "-p", PROJECT, "--env", ENVIRONMENT];
+        self.stage.cli.command(&[&head, arguments].concat())
+    }
+
+    fn theirs(&self, verb: &str, arguments: &[&str]) -> Command {
+        let head = [verb, "-n", &self.namespace];
+        self.kubectl.command(&[&head, arguments].concat())
+    }
+}
+
+/// Of two programs that take turns.
+type Both = (Times, Times);
+
+const PODS: &str = r#"apiVersion: v1
+kind: Pod
+metadata: {name: cell}
+spec:
+  terminationGracePeriodSeconds: 0
+  tolerations: [{operator: Exists}]
+  containers:
+    - {name: cell, image: "c7n.local/sample:1", imagePullPolicy: IfNotPresent, command: [sleep, "86400"]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: flood}
+spec:
+  terminationGracePeriodSeconds: 0
+  tolerations: [{operator: Exists}]
+  containers:
+    - name: flood
+      image: "c7n.local/sample:1"
+      imagePullPolicy: IfNotPresent
+      command:
+        - sh
+        - -c
+        - |
+          l=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+          b="$l$l"
+          for i in 1 2 3 4 5 6 7 8 9; do b="$b
+          $b"; done
+          i=0
+          while [ $i -lt 2600 ]; do echo "$b"; i=$((i+1)); done
+          echo dry
+          sleep 86400
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: clock}
+spec:
+  terminationGracePeriodSeconds: 0
+  tolerations: [{operator: Exists}]
+  containers:
+    - name: clock
+      image: "c7n.local/sample:1"
+      imagePullPolicy: IfNotPresent
+      command: [sh, -c, "i=0; while :; do i=$((i+1)); echo tick $i; sleep 1; done"]
+"#;
