@@ -86,7 +86,7 @@ pub async fn to_kinds_that_are_allowed(ground: &Ground) -> Result<()> {
     let only = |kinds: &[&String]| ClusterKinds::Only(kinds.iter().map(|kind| (*kind).clone()).collect());
 
     let mut request = install(&id, &chart, "");
-    request.cluster_kinds = only(&[]);
+    request.deployment.cluster_kinds = only(&[]);
     let refused = ground.install(request).await.expect_err("it cannot go well");
     assert!(
         matches!(&refused, EngineError::Refused { reason, .. } if reason.contains(&role)),
@@ -98,7 +98,7 @@ pub async fn to_kinds_that_are_allowed(ground: &Ground) -> Result<()> {
             .await?
     );
     let mut request = install(&id, &chart, "");
-    request.cluster_kinds = only(&[&role]);
+    request.deployment.cluster_kinds = only(&[&role]);
     ground.install(request).await?;
     assert!(
         ground
@@ -107,7 +107,7 @@ pub async fn to_kinds_that_are_allowed(ground: &Ground) -> Result<()> {
     );
     // Deleting is writing.
     let mut request = upgrade(&id, &ground.chart("web")?, "", 2);
-    request.cluster_kinds = only(&[]);
+    request.deployment.cluster_kinds = only(&[]);
     let refused = ground.upgrade(request).await.expect_err("it cannot go well");
     assert!(matches!(refused, EngineError::Refused { .. }), "{refused}");
 
@@ -115,7 +115,7 @@ pub async fn to_kinds_that_are_allowed(ground: &Ground) -> Result<()> {
     let crds = ground.chart("crds")?;
     let id = ReleaseId::new(&namespace, "gadget");
     let mut request = install(&id, &crds, "");
-    request.cluster_kinds = only(&[]);
+    request.deployment.cluster_kinds = only(&[]);
     let refused = ground
         .install(request.clone())
         .await
