@@ -111,6 +111,29 @@ pub async fn to_kinds_that_are_allowed(ground: &Ground) -> Result<()> {
     let refused = ground.upgrade(request).await.expect_err("it cannot go well");
     assert!(matches!(refused, EngineError::Refused { .. }), "{refused}");
 
+    // Looking is bounded like writing.
+    let looks = ChartFolder::fixture("web")?.with(
+        "templates/looks.yaml",
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: seen}}\ndata:\n  role: \
+             {{{{ len (lookup \"rbac.authorization.k8s.io/v1\" \"ClusterRole\" \"\" \"{name}\") | quote }}}}\n  all: {{{{ len (lookup \
+             \"v1\" \"Namespace\" \"\" \"\") | quote }}}}\n  own: {{{{ len (lookup \"v1\" \"Namespace\" \"\" .Release.Namespace) | \
+             quote }}}}\n"
+        ),
+    );
+    let looks = ground.pack(&looks)?;
+    for (kinds, role_is_seen, release) in [(only(&[]), false, "blind"), (only(&[&role]), true, "sees")] {
+        let id = ReleaseId::new(&namespace, release);
+        let mut request = install(&id, &looks, "");
+        request.deployment.cluster_kinds = kinds;
+        ground.install(request).await?;
+        let seen = ground.get(&namespace, "configmap/seen").await?;
+        assert_eq!(seen["data"]["role"] != "0", role_is_seen, "{seen}");
+        assert_eq!(seen["data"]["all"], "0");
+        assert_eq!(seen["data"]["own"], "0");
+        ground.uninstall(&id, c7n_helm::History::Forget).await?;
+    }
+
     // CRDs of a chart's crds/ are for everybody; where others have installed them, the chart may be.
     let crds = ground.chart("crds")?;
     let id = ReleaseId::new(&namespace, "gadget");
