@@ -9,8 +9,8 @@ import (
 )
 
 // lookup is what templates call. Helm's own would read every namespace with the agent's rights, and so hand one environment
-// the Secrets of another: here a namespaced object is found in the release's namespace alone, and what is elsewhere is as
-// if it were not there.
+// the Secrets of another: here a namespaced object is found in the release's namespace alone, one without a namespace only
+// if the release may hold its kind, and everything else is as if it were not there.
 func (s *session) lookup(apiVersion, kind, namespace, name string) (map[string]any, error) {
 	nothing := map[string]any{}
 	gvk := schema.FromAPIVersionAndKind(apiVersion, kind)
@@ -25,6 +25,8 @@ func (s *session) lookup(apiVersion, kind, namespace, name string) (map[string]a
 			return nothing, nil
 		}
 		client = objects.Namespace(s.request.Namespace)
+	} else if !s.confinement().allows(mapping.GroupVersionKind.GroupKind()) {
+		return nothing, nil
 	}
 	if name == "" {
 		list, err := client.List(s.ctx, metav1.ListOptions{})

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use c7n_helm::storage::ReleaseStore;
 use c7n_helm::{
-    Chart, ClusterKinds, Conflicts, HelmEngine, Install, Labels, OnFailure, Ownership, ReleaseId, SpecDigest,
-    Upgrade, WorkerEngine, WorkerOptions,
+    Chart, ClusterKinds, Conflicts, Deployment, HelmEngine, Install, Labels, OnFailure, Ownership, ReleaseId,
+    SpecDigest, Upgrade, WorkerEngine, WorkerOptions,
 };
 use c7n_testbed::programs::{self, Program};
 use c7n_testbed::stack::charts::{self, ChartFolder};
@@ -120,50 +120,36 @@ impl Stage {
     async fn release(&self, name: String, values: &str) -> Result<()> {
         let id = ReleaseId::new("ours", name);
         let cancel = CancellationToken::new();
-        let chart = Chart {
-            archive: self.chart.clone(),
+        let deployment = Deployment {
+            id,
+            chart: Chart {
+                archive: self.chart.clone(),
+            },
+            values: values.into(),
+            labels: Labels {
+                environment: "bench".into(),
+                commit: "0123456789abcdef0123456789abcdef01234567".into(),
+            },
+            cluster_kinds: ClusterKinds::All,
+            spec_digest: SpecDigest::of(values),
+            timeout: TIME,
+            provenance: None,
+            ownership: Ownership::Respect,
         };
-        let labels = Labels {
-            environment: "bench".into(),
-            commit: "0123456789abcdef0123456789abcdef01234567".into(),
-        };
+        let conflicts = Conflicts::Report;
         let done = if values.contains("two") {
-            self.engine
-                .upgrade(
-                    Upgrade {
-                        id,
-                        chart,
-                        values: values.into(),
-                        labels,
-                        cluster_kinds: ClusterKinds::All,
-                        spec_digest: SpecDigest::of(values),
-                        timeout: TIME,
-                        provenance: None,
-                        ownership: Ownership::Respect,
-                        conflicts: Conflicts::Report,
-                        on_failure: OnFailure::Keep,
-                    },
-                    &cancel,
-                )
-                .await?
+            let request = Upgrade {
+                deployment,
+                conflicts,
+                on_failure: OnFailure::Keep,
+            };
+            self.engine.upgrade(request, &cancel).await?
         } else {
-            self.engine
-                .install(
-                    Install {
-                        id,
-                        chart,
-                        values: values.into(),
-                        labels,
-                        cluster_kinds: ClusterKinds::All,
-                        spec_digest: SpecDigest::of(values),
-                        timeout: TIME,
-                        provenance: None,
-                        ownership: Ownership::Respect,
-                        conflicts: Conflicts::Report,
-                    },
-                    &cancel,
-                )
-                .await?
+            let request = Install {
+                deployment,
+                conflicts,
+            };
+            self.engine.install(request, &cancel).await?
         };
         ensure!(done.revision > 0);
         Ok(())

@@ -39,4 +39,7 @@ pub trait HelmEngine: Send + Sync {
 
     /// Brings a release that a killed process left pending to a state from which the next operation works.
     fn recover<'a>(&'a self, id: ReleaseId, cancel: &'a CancellationToken) -> Answer<'a, Recovered>;
+
+    /// Nobody cares for the release any more: what the engine remembers of it goes.
+    fn forget(&self, id: &ReleaseId);
 }

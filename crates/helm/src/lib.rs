@@ -19,7 +19,7 @@ pub use answer::{Done, HookEvent, HookPhase, HookRun, Recovered, ReleaseStatus, 
 pub use engine::{Answer, HelmEngine};
 pub use error::{EngineError, FieldConflict};
 pub use request::{
-    Chart, ClusterKinds, Conflicts, History, Install, Labels, Lookup, OnFailure, Ownership, Provenance,
-    ReleaseId, Render, Rollback, SpecDigest, Test, Uninstall, Upgrade, Values,
+    Chart, ClusterKinds, Conflicts, Deployment, History, Install, Labels, Lookup, OnFailure, Ownership,
+    Provenance, ReleaseId, Render, Rollback, SpecDigest, Test, Uninstall, Upgrade, Values,
 };
 pub use worker::{WorkerEngine, WorkerOptions};

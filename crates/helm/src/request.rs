@@ -176,8 +176,9 @@ pub enum Lookup {
     Nothing,
 }
 
+/// What a release is to be, whether it is there or not.
 #[derive(Clone, Debug)]
-pub struct Install {
+pub struct Deployment {
     pub id: ReleaseId,
     pub chart: Chart,
     pub values: Values,
@@ -187,20 +188,17 @@ pub struct Install {
     pub timeout: Duration,
     pub provenance: Option<Provenance>,
     pub ownership: Ownership,
+}
+
+#[derive(Clone, Debug)]
+pub struct Install {
+    pub deployment: Deployment,
     pub conflicts: Conflicts,
 }
 
 #[derive(Clone, Debug)]
 pub struct Upgrade {
-    pub id: ReleaseId,
-    pub chart: Chart,
-    pub values: Values,
-    pub labels: Labels,
-    pub cluster_kinds: ClusterKinds,
-    pub spec_digest: SpecDigest,
-    pub timeout: Duration,
-    pub provenance: Option<Provenance>,
-    pub ownership: Ownership,
+    pub deployment: Deployment,
     pub conflicts: Conflicts,
     pub on_failure: OnFailure,
 }

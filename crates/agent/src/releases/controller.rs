@@ -114,7 +114,10 @@ impl Controller {
         let (Some(release), Some(_)) = (known.release, resident) else {
             match self.slots.get_mut(&id).map(|slot| &slot.running) {
                 Some(Some(running)) => running.stops.any.cancel(),
-                Some(None) => drop(self.slots.remove(&id)),
+                Some(None) => {
+                    self.slots.remove(&id);
+                    self.hand.engine.forget(&id);
+                }
                 None => {}
             }
             return;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use c7n_charts::Credentials;
+use c7n_helm::storage;
 use c7n_helm::{HelmEngine, ReleaseId};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
@@ -17,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::crd::{self, FIELD_MANAGER, FINALIZER};
-use super::history::{History, SELECTOR};
+use super::history::History;
 use super::release::Release;
 use super::source::ChartSource;
 use super::status::Status;
@@ -85,7 +86,7 @@ impl Hand {
 
     /// What Helm's storage says now.
     pub async fn history(&self, id: &ReleaseId) -> Result<History, ClusterError> {
-        let selector = format!("{SELECTOR},name={}", id.name);
+        let selector = storage::of_release(id);
         let secrets = self.secrets(&id.namespace);
         let wished = ListParams::default().labels(&selector);
         let found = deadline("the history of a release", secrets.list_metadata(&wished)).await?;

@@ -5,11 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use c7n_helm::{ReleaseStatus, SpecDigest};
+use c7n_helm::storage::RevisionHead;
+use c7n_helm::{ReleaseId, ReleaseStatus, SpecDigest};
 use kube::core::ObjectMeta;
-
-/// What selects the Secrets of all releases.
-pub const SELECTOR: &str = "owner=helm";
 
 /// One revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,24 +27,17 @@ impl Revision {
     }
 }
 
-/// Namespace, release and revision that the Secret holds; `None` if it is none of Helm's.
-pub fn read(metadata: &ObjectMeta) -> Option<(String, String, Revision)> {
-    let labels = metadata.labels.as_ref()?;
-    let label = |key: &str| labels.get(key).map(String::as_str);
-    if label("owner") != Some("helm") {
-        return None;
-    }
+/// The release and the revision of it that the Secret holds; `None` if it is none of Helm's.
+pub fn read(metadata: &ObjectMeta) -> Option<(ReleaseId, Revision)> {
+    let head = RevisionHead::of(metadata)?;
     let made = metadata.creation_timestamp.as_ref();
     let revision = Revision {
-        number: label("version")?.parse().ok()?,
-        status: match label("status").unwrap_or_default().parse() {
-            Ok(status) => status,
-            Err(never) => match never {},
-        },
-        digest: label(SpecDigest::LABEL).map(SpecDigest::from_label),
+        number: head.revision,
+        status: head.status,
+        digest: head.spec_digest,
         made_ms: made.map_or(0, |time| time.0.as_millisecond()),
     };
-    Some((metadata.namespace.clone()?, label("name")?.to_owned(), revision))
+    Some((head.id, revision))
 }
 
 /// All revisions of one release, by number.
@@ -65,8 +56,8 @@ mod tests {
             "labels": { "owner": "helm", "name": "web", "version": "7", "status": "pending-upgrade", SpecDigest::LABEL: "abc" },
         }))
         .unwrap();
-        let (namespace, name, revision) = read(&metadata).unwrap();
-        assert_eq!((namespace.as_str(), name.as_str()), ("shop", "web"));
+        let (id, revision) = read(&metadata).unwrap();
+        assert_eq!(id, ReleaseId::new("shop", "web"));
         assert_eq!(revision.number, 7);
         assert_eq!(revision.status, ReleaseStatus::PendingUpgrade);
         assert_eq!(revision.digest.unwrap().as_str(), "abc");

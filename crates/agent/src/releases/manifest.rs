@@ -3,22 +3,16 @@
 //! They are what Helm wrote, labels of the post-render step included. They may hold Secrets: nothing of their contents
 //! goes into an error or a log.
 
-use std::io::Read;
 use std::sync::PoisonError;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use c7n_helm::ReleaseId;
+use c7n_helm::storage::{Revision, secret_name};
 use c7n_manifests::{Limits, yaml_to_json};
-use flate2::read::GzDecoder;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::hand::Hand;
 use crate::cluster::{ClusterError, KindName, deadline};
 
-/// What Helm stores is limited by the API server to about 1 MiB; this is what it may unpack to.
-const LARGEST: u64 = 64 << 20;
 /// Specs whose kinds are known to be watched.
 const REMEMBERED: usize = 10_000;
 
@@ -55,15 +49,13 @@ impl Hand {
     /// The objects of one revision, without its hooks.
     pub async fn manifest(&self, id: &ReleaseId, revision: u32) -> Result<Vec<Made>, ManifestError> {
         let secrets = self.secrets(&id.namespace);
-        let name = format!("sh.helm.release.v1.{}.v{revision}", id.name);
+        let name = secret_name(id, revision);
         let found = deadline("a revision", secrets.get_opt(&name)).await?;
-        let stored = found
-            .and_then(|secret| secret.data?.remove("release"))
-            .ok_or(ManifestError::Gone(revision))?;
+        let stored = found.ok_or(ManifestError::Gone(revision))?;
         let namespace = id.namespace.clone();
         let read = tokio::task::spawn_blocking(move || {
-            let text = decode(&stored.0)?;
-            objects(&text, &namespace)
+            let record = Revision::decode(&stored).ok()?;
+            objects(&record.manifest, &namespace)
         });
         let made = read
             .await
@@ -94,24 +86,6 @@ impl Hand {
             tracing::debug!(release = %id, %error, "the kinds of a revision are not known yet");
         }
     }
-}
-
-#[derive(Deserialize)]
-struct Stored {
-    #[serde(default)]
-    manifest: String,
-}
-
-/// Base64 of gzip of JSON.
-fn decode(stored: &[u8]) -> Option<String> {
-    let packed = STANDARD.decode(stored).ok()?;
-    let mut json = Vec::new();
-    GzDecoder::new(packed.as_slice())
-        .take(LARGEST)
-        .read_to_end(&mut json)
-        .ok()?;
-    let stored: Stored = serde_json::from_slice(&json).ok()?;
-    Some(stored.manifest)
 }
 
 fn objects(manifest: &str, namespace: &str) -> Option<Vec<Made>> {
@@ -157,21 +131,15 @@ fn made(value: Value, namespace: &str) -> Option<Made> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     #[test]
-    fn what_helm_stores_is_read() {
+    fn objects_and_lists_of_them_are_read_and_what_is_elsewhere_is_not() {
         let manifest = "---\n# Source: web/templates/a.yaml\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n\
                         ---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: a, namespace: shop}\n\
                         - {apiVersion: v1, kind: ConfigMap, metadata: {name: b, namespace: other}}\n";
-        let json = serde_json::json!({ "name": "web", "manifest": manifest }).to_string();
-        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-        packed.write_all(json.as_bytes()).unwrap();
-        let stored = STANDARD.encode(packed.finish().unwrap());
 
-        let found = objects(&decode(stored.as_bytes()).unwrap(), "shop").unwrap();
+        let found = objects(manifest, "shop").unwrap();
 
         let titles: Vec<String> = found.iter().map(Made::title).collect();
         assert_eq!(titles, ["Deployment/web", "ConfigMap/a"]);
@@ -180,6 +148,5 @@ mod tests {
             ("apps", "shop")
         );
         assert_eq!(found[1].namespace, "shop");
-        assert!(decode(b"garbage").is_none());
     }
 }

@@ -22,6 +22,7 @@ use super::own_repository::WithOwnRepository;
 use super::program;
 use super::source::ChartSource;
 use super::watch::Watches;
+use super::work;
 use crate::cluster::{Discovery, KindName};
 use crate::config::{Config, Token};
 use crate::environments::Directory;
@@ -98,6 +99,7 @@ pub fn keep(
     tracker: &TaskTracker,
     shutdown: CancellationToken,
 ) -> Orders {
+    work::clear_keyrings(folder);
     let eyes = ground.state.eyes();
     let hand = Arc::new(Hand {
         client: ground.client.clone(),

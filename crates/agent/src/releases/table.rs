@@ -134,7 +134,7 @@ impl Table {
     }
 
     pub fn secret_seen(&self, metadata: &ObjectMeta) {
-        let Some((id, revision)) = revision_of(metadata) else {
+        let Some((id, revision)) = history::read(metadata) else {
             return;
         };
         let rings = self.locked(|inner| {
@@ -149,7 +149,7 @@ impl Table {
     }
 
     pub fn secret_gone(&self, metadata: &ObjectMeta) {
-        let Some((id, revision)) = revision_of(metadata) else {
+        let Some((id, revision)) = history::read(metadata) else {
             return;
         };
         self.locked(|inner| {
@@ -226,15 +226,10 @@ pub fn id_of(metadata: &ObjectMeta) -> Option<ReleaseId> {
     ))
 }
 
-pub fn revision_of(metadata: &ObjectMeta) -> Option<(ReleaseId, Revision)> {
-    let (namespace, name, revision) = history::read(metadata)?;
-    Some((ReleaseId::new(namespace, name), revision))
-}
-
 /// The revisions among these Secrets that are of one release.
 pub fn history_in<'a>(secrets: impl Iterator<Item = &'a ObjectMeta>, id: &ReleaseId) -> History {
     let found: BTreeMap<u32, Revision> = secrets
-        .filter_map(revision_of)
+        .filter_map(history::read)
         .filter(|(of, _)| of == id)
         .map(|(_, revision)| (revision.number, revision))
         .collect();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use c7n_helm::storage::SELECTOR;
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::{DynamicObject, PartialObjectMeta};
@@ -15,8 +16,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::crd;
-use super::history::SELECTOR;
-use super::table::{Reach, Table, id_of, revision_of};
+use super::history;
+use super::table::{Reach, Table, id_of};
 use crate::cluster::{Discovery, KindName};
 use crate::environments::Directory;
 
@@ -186,7 +187,7 @@ impl Watches {
             watcher::Event::Delete(secret) => self.table.secret_gone(&secret.metadata),
             watcher::Event::Init => stored.clear(),
             watcher::Event::InitApply(secret) => {
-                stored.extend(revision_of(&secret.metadata).map(|(id, it)| (id, it.number)));
+                stored.extend(history::read(&secret.metadata).map(|(id, it)| (id, it.number)));
                 self.table.secret_seen(&secret.metadata);
             }
             watcher::Event::InitDone => self.table.secrets_listed(reach, &std::mem::take(stored)),

@@ -22,6 +22,8 @@ use super::status::{CANCELLED, Deployed, Phase, Recorded, Report, Status};
 use crate::cluster::ClusterError;
 use crate::environments::Resident;
 
+pub use supplies::clear_keyrings;
+
 /// Who may end a step before its time.
 #[derive(Clone)]
 pub struct Stops {

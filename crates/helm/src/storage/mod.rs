@@ -19,6 +19,19 @@ use crate::{ReleaseId, ReleaseStatus, SpecDigest};
 /// The type of a Secret that holds a revision.
 pub const SECRET_TYPE: &str = "helm.sh/release.v1";
 
+/// What selects the Secrets of all releases among others.
+pub const SELECTOR: &str = "owner=helm";
+
+/// What selects the Secrets of one release in its namespace.
+pub fn of_release(id: &ReleaseId) -> String {
+    format!("{SELECTOR},name={}", id.name)
+}
+
+/// The name of the Secret that holds a revision.
+pub fn secret_name(id: &ReleaseId, revision: u32) -> String {
+    format!("sh.helm.release.v1.{}.v{revision}", id.name)
+}
+
 /// What the labels of a revision's Secret tell, without its contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevisionHead {

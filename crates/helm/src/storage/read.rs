@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 
-use super::{DecodeError, Revision, RevisionHead};
+use super::{DecodeError, Revision, RevisionHead, SELECTOR, of_release, secret_name};
 use crate::{ReleaseId, ReleaseStatus};
 
 #[derive(Debug, thiserror::Error)]
@@ -29,13 +29,13 @@ impl ReleaseStore {
 
     /// All revisions of a release, oldest first, without their contents.
     pub async fn heads(&self, id: &ReleaseId) -> Result<Vec<RevisionHead>, StoreError> {
-        let selector = format!("owner=helm,name={}", id.name);
+        let selector = of_release(id);
         self.list_heads(&id.namespace, &selector).await
     }
 
     /// All revisions of all releases of a namespace, by name and revision, without their contents.
     pub async fn heads_in(&self, namespace: &str) -> Result<Vec<RevisionHead>, StoreError> {
-        self.list_heads(namespace, "owner=helm").await
+        self.list_heads(namespace, SELECTOR).await
     }
 
     async fn list_heads(&self, namespace: &str, selector: &str) -> Result<Vec<RevisionHead>, StoreError> {
@@ -55,10 +55,9 @@ impl ReleaseStore {
 
     /// One revision with its contents; `None` if Helm does not keep it.
     pub async fn revision(&self, id: &ReleaseId, revision: u32) -> Result<Option<Revision>, StoreError> {
-        let name = format!("sh.helm.release.v1.{}.v{revision}", id.name);
         let found = self
             .secrets(&id.namespace)
-            .get_opt(&name)
+            .get_opt(&secret_name(id, revision))
             .await
             .map_err(|error| StoreError::Cluster(Box::new(error)))?;
         found.as_ref().map(read).transpose()
@@ -79,7 +78,7 @@ impl ReleaseStore {
 
     /// All revisions of a release with their contents, oldest first.
     pub async fn history(&self, id: &ReleaseId) -> Result<Vec<Revision>, StoreError> {
-        let selector = format!("owner=helm,name={}", id.name);
+        let selector = of_release(id);
         let secrets = self
             .secrets(&id.namespace)
             .list(&ListParams::default().labels(&selector))

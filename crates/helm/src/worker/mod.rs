@@ -156,16 +156,16 @@ fn check_values(values: &crate::Values) -> Result<(), EngineError> {
 impl HelmEngine for WorkerEngine {
     fn install<'a>(&'a self, request: Install, cancel: &'a CancellationToken) -> Answer<'a, Done> {
         Box::pin(async move {
-            check_values(&request.values)?;
-            let budget = Budget::of(request.timeout);
+            check_values(&request.deployment.values)?;
+            let budget = Budget::of(request.deployment.timeout);
             self.change(Request::install(request), budget, cancel).await
         })
     }
 
     fn upgrade<'a>(&'a self, request: Upgrade, cancel: &'a CancellationToken) -> Answer<'a, Done> {
         Box::pin(async move {
-            check_values(&request.values)?;
-            let budget = Budget::with_way_back(request.timeout, request.on_failure);
+            check_values(&request.deployment.values)?;
+            let budget = Budget::with_way_back(request.deployment.timeout, request.on_failure);
             self.change(Request::upgrade(request), budget, cancel).await
         })
     }
@@ -217,6 +217,10 @@ impl HelmEngine for WorkerEngine {
             let wire = Request::new("recover", &id, RECOVER_TIME);
             self.change(wire, Budget::of(RECOVER_TIME), cancel).await
         })
+    }
+
+    fn forget(&self, id: &ReleaseId) {
+        lock(&self.state).unfinished.remove(id);
     }
 }
 
@@ -298,5 +302,17 @@ mod tests {
         next.finished();
         drop(next);
         assert!(!claim(&state).unwrap().is_unfinished());
+    }
+
+    #[test]
+    fn a_release_that_is_gone_leaves_nothing_behind() {
+        let engine = WorkerEngine::new(WorkerOptions::new("c7n-helm", "kubeconfig", "home"));
+        let mut cut = claim(&engine.state).unwrap();
+        cut.begin();
+        drop(cut);
+        assert_eq!(lock(&engine.state).unfinished.len(), 1);
+
+        engine.forget(&ReleaseId::new("shop", "web"));
+        assert!(lock(&engine.state).unfinished.is_empty());
     }
 }

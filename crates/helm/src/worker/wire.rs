@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Chart, ClusterKinds, Conflicts, EngineError, FieldConflict, HookRun, Install, Labels, OnFailure,
-    Ownership, Provenance, ReleaseId, ReleaseStatus, Upgrade,
+    Chart, ClusterKinds, Conflicts, Deployment, EngineError, FieldConflict, HookRun, Install, Labels,
+    OnFailure, Ownership, Provenance, ReleaseId, ReleaseStatus, Upgrade,
 };
 
 const PROTOCOL: u32 = 1;
@@ -81,27 +81,26 @@ impl Request {
     }
 
     pub fn install(request: Install) -> Self {
-        let mut wire = Self::new("install", &request.id, request.timeout);
-        wire.chart(request.chart, request.provenance);
-        wire.labels(request.labels);
-        wire.confine(request.cluster_kinds);
-        wire.values = request.values.as_str().to_owned();
-        wire.spec_digest = request.spec_digest.as_str().to_owned();
-        wire.take_ownership = request.ownership == Ownership::Take;
+        let mut wire = Self::deployment("install", request.deployment);
         wire.force_conflicts = request.conflicts == Conflicts::Overwrite;
         wire
     }
 
     pub fn upgrade(request: Upgrade) -> Self {
-        let mut wire = Self::new("upgrade", &request.id, request.timeout);
-        wire.chart(request.chart, request.provenance);
-        wire.labels(request.labels);
-        wire.confine(request.cluster_kinds);
-        wire.values = request.values.as_str().to_owned();
-        wire.spec_digest = request.spec_digest.as_str().to_owned();
-        wire.take_ownership = request.ownership == Ownership::Take;
+        let mut wire = Self::deployment("upgrade", request.deployment);
         wire.force_conflicts = request.conflicts == Conflicts::Overwrite;
         wire.roll_back = request.on_failure == OnFailure::RollBack;
+        wire
+    }
+
+    fn deployment(op: &'static str, wanted: Deployment) -> Self {
+        let mut wire = Self::new(op, &wanted.id, wanted.timeout);
+        wire.chart(wanted.chart, wanted.provenance);
+        wire.labels(wanted.labels);
+        wire.confine(wanted.cluster_kinds);
+        wire.values = wanted.values.as_str().to_owned();
+        wire.spec_digest = wanted.spec_digest.as_str().to_owned();
+        wire.take_ownership = wanted.ownership == Ownership::Take;
         wire
     }
 

@@ -86,7 +86,7 @@ pub async fn to_kinds_that_are_allowed(ground: &Ground) -> Result<()> {
     let only = |kinds: &[&String]| ClusterKinds::Only(kinds.iter().map(|kind| (*kind).clone()).collect());
 
     let mut request = install(&id, &chart, "");
-    request.cluster_kinds = only(&[]);
+    request.deployment.cluster_kinds = only(&[]);
     let refused = ground.install(request).await.expect_err("it cannot go well");
     assert!(
         matches!(&refused, EngineError::Refused { reason, .. } if reason.contains(&role)),
@@ -98,7 +98,7 @@ pub async fn to_kinds_that_are_allowed(ground: &Ground) -> Result<()> {
             .await?
     );
     let mut request = install(&id, &chart, "");
-    request.cluster_kinds = only(&[&role]);
+    request.deployment.cluster_kinds = only(&[&role]);
     ground.install(request).await?;
     assert!(
         ground
@@ -107,15 +107,38 @@ pub async fn to_kinds_that_are_allowed(ground: &Ground) -> Result<()> {
     );
     // Deleting is writing.
     let mut request = upgrade(&id, &ground.chart("web")?, "", 2);
-    request.cluster_kinds = only(&[]);
+    request.deployment.cluster_kinds = only(&[]);
     let refused = ground.upgrade(request).await.expect_err("it cannot go well");
     assert!(matches!(refused, EngineError::Refused { .. }), "{refused}");
+
+    // Looking is bounded like writing.
+    let looks = ChartFolder::fixture("web")?.with(
+        "templates/looks.yaml",
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: seen}}\ndata:\n  role: \
+             {{{{ len (lookup \"rbac.authorization.k8s.io/v1\" \"ClusterRole\" \"\" \"{name}\") | quote }}}}\n  all: {{{{ len (lookup \
+             \"v1\" \"Namespace\" \"\" \"\") | quote }}}}\n  own: {{{{ len (lookup \"v1\" \"Namespace\" \"\" .Release.Namespace) | \
+             quote }}}}\n"
+        ),
+    );
+    let looks = ground.pack(&looks)?;
+    for (kinds, role_is_seen, release) in [(only(&[]), false, "blind"), (only(&[&role]), true, "sees")] {
+        let id = ReleaseId::new(&namespace, release);
+        let mut request = install(&id, &looks, "");
+        request.deployment.cluster_kinds = kinds;
+        ground.install(request).await?;
+        let seen = ground.get(&namespace, "configmap/seen").await?;
+        assert_eq!(seen["data"]["role"] != "0", role_is_seen, "{seen}");
+        assert_eq!(seen["data"]["all"], "0");
+        assert_eq!(seen["data"]["own"], "0");
+        ground.uninstall(&id, c7n_helm::History::Forget).await?;
+    }
 
     // CRDs of a chart's crds/ are for everybody; where others have installed them, the chart may be.
     let crds = ground.chart("crds")?;
     let id = ReleaseId::new(&namespace, "gadget");
     let mut request = install(&id, &crds, "");
-    request.cluster_kinds = only(&[]);
+    request.deployment.cluster_kinds = only(&[]);
     let refused = ground
         .install(request.clone())
         .await

@@ -67,7 +67,7 @@ pub async fn foreign_objects_are_left_alone(ground: &Ground) -> Result<()> {
     assert!(!ground.is_there(n, "deployment/web").await?);
 
     let mut taken = install(&id, &chart, "");
-    taken.ownership = Ownership::Take;
+    taken.deployment.ownership = Ownership::Take;
     taken.conflicts = Conflicts::Overwrite;
     ground.install(taken).await?;
     let object = ground.get(n, "configmap/web").await?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use c7n_helm::storage::ReleaseStore;
 use c7n_helm::{
-    Chart, ClusterKinds, Conflicts, Done, EngineError, HelmEngine, History, Install, Labels, OnFailure,
-    Ownership, ReleaseId, Rollback, SpecDigest, Uninstall, Upgrade, WorkerEngine, WorkerOptions,
+    Chart, ClusterKinds, Conflicts, Deployment, Done, EngineError, HelmEngine, History, Install, Labels,
+    OnFailure, Ownership, ReleaseId, Rollback, SpecDigest, Uninstall, Upgrade, WorkerEngine, WorkerOptions,
 };
 use c7n_testbed::cluster::ClusterHandle;
 use c7n_testbed::programs::{self, Program};
@@ -177,18 +177,7 @@ pub fn commit(n: u8) -> String {
 
 pub fn install(id: &ReleaseId, chart: &Chart, values: &str) -> Install {
     Install {
-        id: id.clone(),
-        chart: chart.clone(),
-        values: values.into(),
-        labels: Labels {
-            environment: "env-1".into(),
-            commit: commit(1),
-        },
-        cluster_kinds: ClusterKinds::All,
-        spec_digest: SpecDigest::of(values),
-        timeout: TIME,
-        provenance: None,
-        ownership: Ownership::Respect,
+        deployment: deployment(id, chart, values, 1),
         conflicts: Conflicts::Report,
     }
 }
@@ -196,6 +185,14 @@ pub fn install(id: &ReleaseId, chart: &Chart, values: &str) -> Install {
 /// The same release with other values at the test's `n`th commit.
 pub fn upgrade(id: &ReleaseId, chart: &Chart, values: &str, n: u8) -> Upgrade {
     Upgrade {
+        deployment: deployment(id, chart, values, n),
+        conflicts: Conflicts::Report,
+        on_failure: OnFailure::Keep,
+    }
+}
+
+fn deployment(id: &ReleaseId, chart: &Chart, values: &str, n: u8) -> Deployment {
+    Deployment {
         id: id.clone(),
         chart: chart.clone(),
         values: values.into(),
@@ -208,7 +205,5 @@ pub fn upgrade(id: &ReleaseId, chart: &Chart, values: &str, n: u8) -> Upgrade {
         timeout: TIME,
         provenance: None,
         ownership: Ownership::Respect,
-        conflicts: Conflicts::Report,
-        on_failure: OnFailure::Keep,
     }
 }

@@ -16,7 +16,7 @@ pub async fn a_chart_that_loops_is_ended_alone(ground: &Ground) -> Result<()> {
     let good = ReleaseId::new(n, "good");
     let web = ground.chart("web")?;
     let mut looping = install(&wild, &ground.chart("loop")?, "way: time");
-    looping.timeout = Duration::from_secs(4);
+    looping.deployment.timeout = Duration::from_secs(4);
 
     let begun = Instant::now();
     let (ended, calm) = tokio::join!(ground.install(looping), async {
@@ -42,7 +42,7 @@ pub async fn a_chart_that_loops_is_ended_alone(ground: &Ground) -> Result<()> {
     ground.install(install(&wild, &web, "")).await?;
 
     let mut deep = install(&ReleaseId::new(n, "deep"), &ground.chart("loop")?, "way: depth");
-    deep.timeout = Duration::from_secs(20);
+    deep.deployment.timeout = Duration::from_secs(20);
     let refused = ground.install(deep).await.expect_err("it cannot go well");
     assert!(matches!(refused, EngineError::Chart { .. }), "{refused}");
     Ok(())

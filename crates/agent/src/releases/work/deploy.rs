@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use c7n_helm::{
-    Chart, ClusterKinds, Conflicts, Done, EngineError, Install, Labels, OnFailure as EngineOnFailure,
-    Ownership, Rollback, Upgrade, Values,
+    Chart, ClusterKinds, Conflicts, Deployment, Done, EngineError, Install, Labels,
+    OnFailure as EngineOnFailure, Ownership, Rollback, Upgrade, Values,
 };
 use tokio::time::timeout;
 
@@ -29,15 +29,7 @@ impl Job {
             Err(missing) => return self.missing(wish, missing).await,
         };
         let request = Install {
-            id: self.release.id.clone(),
-            chart: chart(&supplies),
-            values: Values::from(wish.values.clone()),
-            labels: self.labels(),
-            cluster_kinds: self.cluster_kinds(),
-            spec_digest: wish.digest.clone(),
-            timeout: wish.timeout,
-            provenance: supplies.provenance.clone(),
-            ownership: Ownership::Respect,
+            deployment: self.deployment(wish, &supplies),
             conflicts: Conflicts::Report,
         };
         let Some(permit) = self.permit().await else {
@@ -65,15 +57,7 @@ impl Job {
             Err(missing) => return self.missing(wish, missing).await,
         };
         let request = Upgrade {
-            id: self.release.id.clone(),
-            chart: chart(&supplies),
-            values: Values::from(wish.values.clone()),
-            labels: self.labels(),
-            cluster_kinds: self.cluster_kinds(),
-            spec_digest: wish.digest.clone(),
-            timeout: wish.timeout,
-            provenance: supplies.provenance.clone(),
-            ownership: Ownership::Respect,
+            deployment: self.deployment(wish, &supplies),
             conflicts: self.first_conflicts(),
             on_failure: on_failure(wish),
         };
@@ -236,10 +220,22 @@ impl Job {
         }
     }
 
-    fn labels(&self) -> Labels {
-        Labels {
-            environment: self.resident.id.to_string(),
-            commit: self.release.commit.clone(),
+    fn deployment(&self, wish: &Wish, supplies: &Supplies) -> Deployment {
+        Deployment {
+            id: self.release.id.clone(),
+            chart: Chart {
+                archive: supplies.fetched.archive.clone(),
+            },
+            values: Values::from(wish.values.clone()),
+            labels: Labels {
+                environment: self.resident.id.to_string(),
+                commit: self.release.commit.clone(),
+            },
+            cluster_kinds: self.cluster_kinds(),
+            spec_digest: wish.digest.clone(),
+            timeout: wish.timeout,
+            provenance: supplies.provenance(),
+            ownership: Ownership::Respect,
         }
     }
 
@@ -270,12 +266,6 @@ impl Job {
             (Cause::Changed, Some(before)) if *before != chart => format!("from {before} to {chart}"),
             (Cause::Changed, _) => format!("{chart} with other values"),
         }
-    }
-}
-
-fn chart(supplies: &Supplies) -> Chart {
-    Chart {
-        archive: supplies.fetched.archive.clone(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What an operation of Helm needs beside the object: the chart, fetched and verified, and the keys of its signature.
 
+use std::path::{Path, PathBuf};
+
 use c7n_helm::Provenance;
 use tokio::time::timeout;
 
@@ -13,7 +15,44 @@ use crate::releases::spec::Wish;
 /// What an operation needs that is not in the object.
 pub(super) struct Supplies {
     pub fetched: Fetched,
-    pub provenance: Option<Provenance>,
+    signed: Option<Signed>,
+}
+
+struct Signed {
+    prov: PathBuf,
+    keyring: Keyring,
+}
+
+impl Supplies {
+    pub fn provenance(&self) -> Option<Provenance> {
+        self.signed.as_ref().map(|signed| Provenance {
+            prov: signed.prov.clone(),
+            keyring: signed.keyring.0.clone(),
+        })
+    }
+}
+
+/// A keyring on disk, there for one operation.
+struct Keyring(PathBuf);
+
+impl Drop for Keyring {
+    fn drop(&mut self) {
+        if let Err(error) = files::remove(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "a keyring that is used no more cannot be removed");
+        }
+    }
+}
+
+fn keyrings(folder: &Path) -> PathBuf {
+    folder.join("keyrings")
+}
+
+/// Removes what a killed run left.
+pub fn clear_keyrings(folder: &Path) {
+    let folder = keyrings(folder);
+    if let Err(error) = files::remove_folder(&folder) {
+        tracing::warn!(path = %folder.display(), %error, "keyrings of an earlier run cannot be removed");
+    }
 }
 
 /// Why there is nothing to begin with.
@@ -67,7 +106,7 @@ impl Job {
                 return Err(failed(words, Prospect::Passing));
             }
         };
-        let provenance = match (&wish.keyring_secret, &fetched.prov) {
+        let signed = match (&wish.keyring_secret, &fetched.prov) {
             (None, _) => None,
             (Some(_), None) => {
                 let words =
@@ -77,7 +116,8 @@ impl Job {
             (Some(secret), Some(prov)) => {
                 let keyring = self.hand.keyring(namespace, secret).await.map_err(of_secret)?;
                 let file = format!("{}.{}.keyring", self.release.id.namespace, self.release.id.name);
-                let path = self.hand.folder.join("keyrings").join(file);
+                let path = keyrings(&self.hand.folder).join(file);
+                let keyring_file = Keyring(path.clone());
                 let written = {
                     let path = path.clone();
                     tokio::task::spawn_blocking(move || files::replace_lightly(&path, &keyring)).await
@@ -86,12 +126,31 @@ impl Job {
                     let words = format!("the keyring cannot be written to {}", path.display());
                     return Err(failed(words, Prospect::Passing));
                 }
-                Some(Provenance {
+                Some(Signed {
                     prov: prov.clone(),
-                    keyring: path,
+                    keyring: keyring_file,
                 })
             }
         };
-        Ok(Supplies { fetched, provenance })
+        Ok(Supplies { fetched, signed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_keyring_outlives_its_operation_or_a_kill() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = keyrings(folder.path()).join("shop.web.keyring");
+        files::replace_lightly(&path, b"keys").unwrap();
+        drop(Keyring(path.clone()));
+        assert!(!path.exists());
+
+        files::replace_lightly(&path, b"keys").unwrap();
+        clear_keyrings(folder.path());
+        assert!(!path.exists());
+        clear_keyrings(folder.path());
     }
 }
