@@ -25,5 +25,5 @@ pub use join::{Joining, cluster_becomes};
 pub use kubectl::Kubectl;
 pub use process::Process;
 pub use registry::Registry;
-pub use server::{FirstRun, Server, free_address};
+pub use server::{FirstRun, Server, ServerOptions, free_address};
 pub use working_copy::{Access, WorkingCopy};
