@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use c7n_api::Activation;
-use c7n_testbed::stack::{Agent, AgentOptions, ServerOptions, eventually};
+use c7n_testbed::stack::{Agent, AgentOptions, Authority, ServerOptions, TlsEnd, eventually};
 
-use crate::between::{Authority, ConnectProxy, TlsEnd};
+use crate::between::ConnectProxy;
 use crate::stand::{PATIENCE, Stand, TestCluster, config_map};
 
 pub(crate) const USER: &str = "agent";

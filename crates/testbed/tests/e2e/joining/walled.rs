@@ -2,11 +2,11 @@
 //! `proxied` shows of an agent, shown of our chart and image.
 
 use anyhow::{Result, ensure};
-use c7n_testbed::stack::{ServerOptions, eventually};
+use c7n_testbed::stack::{Authority, OTHER_NAME, ServerOptions, TlsEnd, eventually};
 use serde_json::{Value, json};
 
 use super::{Joined, PODS, image};
-use crate::between::{Authority, ConnectProxy, PLATFORM, TlsEnd};
+use crate::between::ConnectProxy;
 use crate::proxied::{PASSWORD, PASSWORD_IN_URL, USER};
 use crate::stand::{Stand, StandEnvironment, config_map};
 
@@ -76,7 +76,7 @@ async fn a_pod_behind_a_proxy_and_an_authority_of_its_own_delivers_and_its_crede
     let mut options = ServerOptions::new()?;
     let end = TlsEnd::start(&authority, options.listen).await?;
     let proxy = ConnectProxy::start(USER, PASSWORD).await?;
-    let platform = format!("{PLATFORM}:{}", end.address.port());
+    let platform = format!("{OTHER_NAME}:{}", end.address.port());
     options.public_url = Some(format!("https://{platform}"));
     options
         .arguments
