@@ -104,6 +104,7 @@ async fn worker() -> Result<()> {
 }
 
 async fn e2e(rest: &[String]) -> Result<()> {
+    packages::ensure_signing_programs()?;
     cluster::sweep().await?;
     let kubectl = programs::ensure(Program::Kubectl).await?;
     let suffix = std::process::id();

@@ -53,6 +53,10 @@ app.kubernetes.io/part-of: c7n
 {{- if or .Values.ca.bundle .Values.ca.existingConfigMap .Values.ca.existingSecret -}}yes{{- end -}}
 {{- end -}}
 
+{{- define "agent.hasProxy" -}}
+{{- if or .Values.proxy.http .Values.proxy.https .Values.proxy.existingSecret -}}yes{{- end -}}
+{{- end -}}
+
 {{- define "agent.noProxy" -}}
 {{- $own := list "$(KUBERNETES_SERVICE_HOST)" "kubernetes.default.svc" "localhost" "127.0.0.1" -}}
 {{- if .Values.proxy.noProxy }}{{ $own = append $own .Values.proxy.noProxy }}{{ end -}}

@@ -47,7 +47,8 @@ pub struct Config {
     #[arg(long, env = "C7N_CONTEXT", value_name = "NAME")]
     pub context: Option<String>,
 
-    /// File with the certificate authorities that vouch for the platform, in PEM; those of the system if absent
+    /// File with the certificate authorities that vouch for the platform, in PEM; those of the system if absent. Chart repositories
+    /// and registries are believed by these as well as by those of the system
     #[arg(long, env = "C7N_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 

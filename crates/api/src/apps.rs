@@ -31,6 +31,8 @@ pub struct ChartSource {
     pub chart_name: String,
     /// Set where the platform logs in there.
     pub username: Option<String>,
+    /// The authorities that vouch for it, in PEM, beside those of the system.
+    pub authorities: Option<String>,
 }
 
 /// No `Debug`: it may hold a password.
@@ -53,6 +55,9 @@ pub struct NewChartSource {
     pub username: Option<String>,
     /// Kept encrypted, never shown, and sent to the host of `repo_url` alone.
     pub password: Option<String>,
+    /// Certificates, in PEM, of the authorities that vouch for it, if they are not the system's. Agents are told by their chart's
+    /// value `ca.bundle`.
+    pub authorities: Option<String>,
 }
 
 /// One version of an application.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -43,9 +44,9 @@ pub struct Config {
     /// Image of the agent that activation commands name, for instance registry.example.com/c7n-agent:1.2.0 [default: that of its chart]
     #[arg(long, env = "C7N_AGENT_IMAGE", value_name = "IMAGE", value_parser = image)]
     pub agent_image: Option<Image>,
-    /// Credentials of agents that are older than this are replaced
-    #[arg(long, env = "C7N_CREDENTIAL_DAYS", value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
-    pub credential_days: u32,
+    /// Credentials of agents that are older than this are replaced, for instance 30d or 12h
+    #[arg(long, env = "C7N_CREDENTIAL_AGE", value_name = "TIME", default_value = "30d", value_parser = age)]
+    pub credential_age: Duration,
     /// How the log is written, to standard error [default: text on a terminal, json elsewhere]
     #[arg(long, env = "C7N_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -103,6 +104,25 @@ pub fn image(text: &str) -> Result<Image, String> {
         repository: repository.to_owned(),
         version,
     })
+}
+
+/// Every replacement is a session that ends and a Secret that is written: ten seconds are enough for those who try it out.
+fn age(text: &str) -> Result<Duration, String> {
+    let wrong = || "it should be a number with a unit s, m, h or d, for instance 30d".to_owned();
+    let unit = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(unit);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    match number.checked_mul(seconds) {
+        Some(seconds @ 10..=315_360_000) => Ok(Duration::from_secs(seconds)),
+        _ => Err("it should be between 10s and 3650d".to_owned()),
+    }
 }
 
 fn http_url(text: &str) -> Result<String, String> {
@@ -163,6 +183,16 @@ mod tests {
         assert!(http_url("http://x;rm").is_err());
         assert!(ssh_url("ssh://git@h:2222").is_ok());
         assert!(ssh_url("ssh://h:2222").is_err());
+    }
+
+    #[test]
+    fn an_age_has_a_unit_and_bounds() {
+        assert_eq!(age("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!(age("12h"), Ok(Duration::from_secs(43_200)));
+        assert_eq!(age("10s"), Ok(Duration::from_secs(10)));
+        for wrong in ["", "30", "d", "9s", "3651d", "1w", "18446744073709551615d", "-1d"] {
+            assert!(age(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

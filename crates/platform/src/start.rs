@@ -84,7 +84,7 @@ impl Platform {
             store.clone(),
             repositories.clone(),
             instances,
-            credential_age(config),
+            config.credential_age,
             tasks.clone(),
             shutdown.clone(),
         )
@@ -283,11 +283,6 @@ fn lock(folder: &Path) -> Result<File, StartError> {
         Err(TryLockError::WouldBlock) => Err(StartError::InUse(folder.to_owned())),
         Err(TryLockError::Error(source)) => Err(fail(source)),
     }
-}
-
-/// How old a credential of an agent may become before it is replaced.
-fn credential_age(config: &Config) -> Duration {
-    Duration::from_secs(u64::from(config.credential_days) * 24 * 60 * 60)
 }
 
 fn addresses(config: &Config, http: SocketAddr, ssh: &SshHost) -> Addresses {

@@ -6,7 +6,7 @@
 //! resolved/KEY                         what a request led to the last time, for when the repository is away
 //! tmp/                                 what is being written; moved into place when whole
 //! ```
-//! A KEY is a hash of address and credentials, mixed with a random number that this folder alone holds: nobody gets from the cache
+//! A KEY is a hash of address, credentials and authorities, mixed with a random number that this folder alone holds: nobody gets from the cache
 //! what their own credentials would not get them, and a file name tells nothing about a password.
 
 use std::fs::{self, File};
@@ -43,6 +43,8 @@ pub(super) struct Cache {
     folder: PathBuf,
     salt: [u8; 32],
     limit: u64,
+    /// Whom one believes is part of every key: what a stranger's authority vouched for is for nobody else.
+    authorities: Option<Digest>,
 }
 
 /// A name in the cache.
@@ -79,11 +81,23 @@ impl Cache {
             folder: folder.to_path_buf(),
             salt: salt(folder).map_err(error("its key"))?,
             limit,
+            authorities: None,
         })
+    }
+
+    /// The same folder for somebody who believes other authorities.
+    pub fn for_authorities(&self, authorities: Digest) -> Self {
+        Self {
+            authorities: Some(authorities),
+            ..self.clone()
+        }
     }
 
     pub fn key(&self, parts: &[&str], credentials: Option<&Credentials>) -> Key {
         let mut hash = Sha256::new_with_prefix(self.salt);
+        if let Some(authorities) = &self.authorities {
+            hash.update(authorities.hex());
+        }
         for part in parts {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);

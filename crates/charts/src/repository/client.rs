@@ -14,8 +14,8 @@ use super::http::{Freshness, HttpRepository, INDEX_FRESH};
 use super::oci::{OciRepository, Tokens};
 use super::transport::Transport;
 use super::{ChartRef, Fetched, address};
-use crate::Version;
 use crate::index::IndexBudget;
+use crate::{Digest, Version};
 
 /// How a client works. `ChartClientOptions::new(folder)` is right for most.
 #[derive(Debug, Clone)]
@@ -83,6 +83,23 @@ impl ChartClient {
         Ok(Self(Arc::new(Inner {
             transport: Transport::new(&options.user_agent, &options.extra_roots)?,
             cache: Cache::open(&options.cache, options.cache_limit)?,
+            tokens: Tokens::default(),
+            indexes: Mutex::default(),
+            parsing: Semaphore::new(1),
+            options,
+        })))
+    }
+
+    /// The same, but it believes these authorities (PEM) too. Shares the cache's folder; what either has got, only it finds there.
+    pub fn trusting(&self, authorities: &[u8]) -> Result<Self, RepositoryError> {
+        let mut options = self.0.options.clone();
+        options.extra_roots.push(b'\n');
+        options.extra_roots.extend_from_slice(authorities);
+        // They are looked at alone, too: those of the client must not stand in for them.
+        Transport::new(&options.user_agent, authorities)?;
+        Ok(Self(Arc::new(Inner {
+            transport: Transport::new(&options.user_agent, &options.extra_roots)?,
+            cache: self.0.cache.for_authorities(Digest::of(authorities)),
             tokens: Tokens::default(),
             indexes: Mutex::default(),
             parsing: Semaphore::new(1),

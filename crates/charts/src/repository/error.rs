@@ -14,6 +14,11 @@ pub enum RepositoryError {
     Name(String),
     #[error("{url} cannot be reached: {reason}; check the address, and whether this network may reach it")]
     Unreachable { url: String, reason: String },
+    #[error(
+        "{url} shows a certificate that nobody here vouches for ({reason}); give the certificate of its own authority: to an agent \
+         with --ca-file (ca.bundle of its chart), to the platform with `c7n app create --ca-file`"
+    )]
+    Untrusted { url: String, reason: String },
     #[error("{url} did not answer within {} s; try again, or check the way there", .after.as_secs())]
     Deadline { url: String, after: Duration },
     #[error(
@@ -75,6 +80,8 @@ impl RepositoryError {
     /// Whether the same may work later, with nothing changed by a person.
     pub fn is_transient(&self) -> bool {
         match self {
+            // One that has expired, its keeper may renew.
+            Self::Untrusted { .. } => true,
             Self::Unreachable { .. } | Self::Deadline { .. } | Self::Cache { .. } => true,
             Self::Status { status, .. } => *status >= 500 || *status == 429 || *status == 408,
             _ => false,

@@ -49,10 +49,16 @@ impl Transport {
     /// `roots` are certificates of authorities beside those of the system.
     pub fn new(user_agent: &str, roots: &[u8]) -> Result<Self, RepositoryError> {
         let settings = |error: reqwest::Error| RepositoryError::Settings(root(&error));
-        let roots = if roots.is_empty() {
-            Vec::new()
-        } else {
-            Certificate::from_pem_bundle(roots).map_err(settings)?
+        let roots = match roots {
+            [] => Vec::new(),
+            pem => {
+                let roots = Certificate::from_pem_bundle(pem).map_err(settings)?;
+                if roots.is_empty() {
+                    let words = "there is no certificate in PEM among the authorities";
+                    return Err(RepositoryError::Settings(words.to_owned()));
+                }
+                roots
+            }
         };
         let http = reqwest::Client::builder()
             .user_agent(user_agent)
@@ -189,6 +195,12 @@ pub(super) fn failed(url: &Url, error: reqwest::Error) -> RepositoryError {
         }
         cause = inner.source();
     }
+    if let Some(reason) = distrust(&error) {
+        return RepositoryError::Untrusted {
+            url: shown(url),
+            reason,
+        };
+    }
     if error.is_timeout() {
         let after = if error.is_connect() { CONNECT } else { SILENCE };
         return RepositoryError::Deadline {
@@ -200,6 +212,23 @@ pub(super) fn failed(url: &Url, error: reqwest::Error) -> RepositoryError {
         url: shown(url),
         reason: root(&error),
     }
+}
+
+/// Why the other end's certificate is not believed, if that is what is wrong.
+fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(inner) = cause {
+        if let Some(rustls::Error::InvalidCertificate(reason)) = inner.downcast_ref() {
+            return Some(reason.to_string());
+        }
+        // An I/O error does not count what it wraps among its sources.
+        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(|it| it.get_ref());
+        cause = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => inner.source(),
+        };
+    }
+    None
 }
 
 /// The deepest reason: the outer ones only say that a request failed.

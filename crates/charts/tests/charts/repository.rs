@@ -9,7 +9,7 @@ use c7n_charts::{
     ChartClient, ChartClientOptions, ChartRef, Credentials, Digest, Fetched, Provenance, RepositoryError,
 };
 use c7n_testbed::stack::charts::Packed;
-use c7n_testbed::stack::{ChartServer, Fault};
+use c7n_testbed::stack::{Authority, ChartServer, Fault, TlsEnd};
 
 use crate::pack::Pack;
 
@@ -479,6 +479,51 @@ async fn bad_indexes_and_addresses_say_what_to_do() -> Result<()> {
             .await
             .unwrap_err();
         assert!(matches!(refused, RepositoryError::Name(_)), "{name}: {refused}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_repository_behind_its_own_authority_is_believed_by_whoever_knows_it() -> Result<()> {
+    let ground = Ground::with(&[chart("web", "1.0.0")]).await?;
+    let authority = Authority::new("charts of our own")?;
+    let end = TlsEnd::start(&authority, ground.server.host().parse()?).await?;
+    let url = format!("https://{}", end.host());
+    let wanted = reference(&url, "1.0.0");
+    let fetch = async |client: &ChartClient| client.fetch(&wanted, None, Provenance::Unwanted).await;
+
+    let other = Authority::new("somebody else")?;
+    for client in [&ground.client, &ground.client.trusting(other.pem.as_bytes())?] {
+        let refused = fetch(client).await.unwrap_err();
+        assert!(
+            matches!(refused, RepositoryError::Untrusted { .. }),
+            "{refused:?}"
+        );
+        let told = refused.to_string();
+        for words in [end.host().as_str(), "UnknownIssuer", "--ca-file", "ca.bundle"] {
+            assert!(told.contains(words), "{told}");
+        }
+    }
+
+    // As the platform is told, and as an agent is.
+    let knows = ground.client.trusting(authority.pem.as_bytes())?;
+    let fetched = fetch(&knows).await?;
+    assert_eq!(knows.versions(&url, "web", None).await?.len(), 1);
+    let folder = tempfile::tempdir()?;
+    let agent = ChartClient::new(ChartClientOptions {
+        extra_roots: authority.pem.clone().into_bytes(),
+        ..ChartClientOptions::new(folder.path())
+    })?;
+    assert_eq!(fetch(&agent).await?.digest, fetched.digest);
+
+    // What one got through its authority is in the cache for nobody else.
+    assert!(fetch(&ground.client).await.is_err());
+
+    for wrong in [
+        "no certificate",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ] {
+        assert!(ground.client.trusting(wrong.as_bytes()).is_err(), "{wrong:?}");
     }
     Ok(())
 }

@@ -169,8 +169,8 @@ impl Store {
 impl Tx {
     pub async fn create_app(&mut self, new: NewAppRow<'_>) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO apps (id, project_id, name, description, repo_url, chart_name, username, password, created_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO apps (id, project_id, name, description, repo_url, chart_name, username, password, authorities, \
+             created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(new.id)
         .bind(new.project_id)
@@ -180,6 +180,7 @@ impl Tx {
         .bind(new.source.map(|source| source.chart_name.as_str()))
         .bind(new.source.and_then(|source| source.username.as_deref()))
         .bind(new.password)
+        .bind(new.source.and_then(|source| source.authorities.as_deref()))
         .bind(now_ms())
         .execute(self.connection())
         .await
@@ -251,6 +252,7 @@ async fn app(
                 .try_get::<Option<String>, _>("chart_name")?
                 .unwrap_or_else(|| name.clone()),
             username: row.try_get("username")?,
+            authorities: row.try_get("authorities")?,
         }),
         None => None,
     };

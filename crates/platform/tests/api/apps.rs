@@ -165,6 +165,13 @@ async fn what_is_no_chart_of_the_project_is_refused_in_words() {
         .post("/projects/shop/apps", source)
         .await
         .refused(StatusCode::UNPROCESSABLE_ENTITY);
+    for authorities in ["nothing in PEM", "-----BEGIN PRIVATE KEY-----"] {
+        let source = json!({"repo_url": "https://x/y", "authorities": authorities});
+        admin
+            .post("/projects/shop/apps", json!({"name": "redis", "source": source}))
+            .await
+            .refused(StatusCode::UNPROCESSABLE_ENTITY);
+    }
     let source = json!({"name": "redis", "source": {"repo_url": "https://me:secret@x/y"}});
     let refused = admin.post("/projects/shop/apps", source).await;
     let refused = refused.refused(StatusCode::UNPROCESSABLE_ENTITY);
@@ -345,7 +352,9 @@ async fn a_password_for_another_repository_is_never_seen_again() {
         .expect(StatusCode::CREATED);
     assert_eq!(
         made["source"],
-        json!({"repo_url": "https://charts.example.com/stable", "chart_name": "redis", "username": "robot"})
+        json!({
+            "repo_url": "https://charts.example.com/stable", "chart_name": "redis", "username": "robot", "authorities": null,
+        })
     );
     let mut files = vec![server.data.path().to_owned()];
     while let Some(path) = files.pop() {

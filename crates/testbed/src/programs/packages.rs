@@ -1,4 +1,5 @@
-//! What a real node needs from the distribution: container runtime, network plugins, a shell for the sample image.
+//! What comes from the distribution: for a real node container runtime, network plugins, a shell for the sample image; for
+//! tests the programs that sign charts.
 //!
 //! Looks first and installs only what is missing, so a machine with a container runtime of its own keeps it.
 
@@ -27,7 +28,7 @@ struct Need {
     optional: bool,
 }
 
-const NEEDS: [Need; 5] = [
+const NODE: [Need; 5] = [
     Need {
         package: "containerd",
         present: || find("containerd").is_some() && find("ctr").is_some(),
@@ -55,12 +56,23 @@ const NEEDS: [Need; 5] = [
     },
 ];
 
+/// `gpg` makes keys only with its agent, which the distribution merely recommends.
+const SIGNING: [Need; 2] = [
+    Need {
+        package: "gpg",
+        present: || find("gpg").is_some() && find("gpgconf").is_some(),
+        optional: false,
+    },
+    Need {
+        package: "gpg-agent",
+        present: || find("gpg-agent").is_some(),
+        optional: false,
+    },
+];
+
 /// Finds the programs of a real node; as root on Debian or Ubuntu, installs those that are missing.
 pub fn ensure_node_programs() -> Result<NodePrograms> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.present)()).collect();
-    if !missing.is_empty() {
-        install(&missing)?;
-    }
+    ensure(&NODE)?;
     Ok(NodePrograms {
         containerd: find("containerd").context("containerd is not there even after its installation")?,
         ctr: find("ctr").context("ctr is not there even after the installation of containerd")?,
@@ -69,6 +81,11 @@ pub fn ensure_node_programs() -> Result<NodePrograms> {
             .context("the network plugins are not there even after their installation")?,
         busybox: find("busybox"),
     })
+}
+
+/// The same for `gpg`, with which tests sign charts.
+pub fn ensure_signing_programs() -> Result<()> {
+    ensure(&SIGNING)
 }
 
 /// Errors if Git or the ssh client are missing: the product needs them, and says so before anything starts.
@@ -84,6 +101,14 @@ pub fn check_git_and_ssh() -> Result<()> {
 /// `/proc/self` belongs to the effective user.
 pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0)
+}
+
+fn ensure(needs: &[Need]) -> Result<()> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !(need.present)()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    install(&missing)
 }
 
 fn install(missing: &[&Need]) -> Result<()> {

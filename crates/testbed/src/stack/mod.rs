@@ -14,6 +14,7 @@ mod kubectl;
 mod process;
 mod registry;
 mod server;
+mod tls_end;
 mod working_copy;
 
 pub use agent::{Agent, AgentOptions};
@@ -25,5 +26,6 @@ pub use join::{Joining, cluster_becomes};
 pub use kubectl::Kubectl;
 pub use process::Process;
 pub use registry::Registry;
-pub use server::{FirstRun, Server, free_address};
+pub use server::{FirstRun, Server, ServerOptions, free_address};
+pub use tls_end::{Authority, OTHER_NAME, TlsEnd, each_connection};
 pub use working_copy::{Access, WorkingCopy};

@@ -20,58 +20,47 @@ pub struct FirstRun {
     pub ssh_url: String,
 }
 
+/// Where a server listens and what else it is told; it keeps them over restarts.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    pub listen: SocketAddr,
+    pub ssh_listen: SocketAddr,
+    /// How people and agents reach it, if not by `listen`: as behind a proxy that ends TLS.
+    pub public_url: Option<String>,
+    /// Further arguments, for instance `--credential-age 20s`.
+    pub arguments: Vec<String>,
+}
+
+impl ServerOptions {
+    /// Free loopback ports.
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            listen: free_address()?,
+            ssh_listen: free_address()?,
+            public_url: None,
+            arguments: Vec::new(),
+        })
+    }
+}
+
 pub struct Server {
     binaries: Binaries,
     folder: PathBuf,
-    listen: SocketAddr,
-    ssh_listen: SocketAddr,
-    public_url: Option<String>,
+    options: ServerOptions,
     first_run: FirstRun,
     seat: Seat,
 }
 
 impl Server {
-    /// Starts on free loopback ports that it keeps over restarts.
+    /// On free loopback ports.
     pub async fn start(binaries: &Binaries, folder: &Path) -> Result<Self> {
-        Self::start_at(binaries, folder, free_address()?, free_address()?).await
+        Self::start_with(binaries, folder, ServerOptions::new()?).await
     }
 
-    /// One that people and agents know by another address than where it listens, as behind a proxy that ends TLS.
-    pub async fn start_known_as(
-        binaries: &Binaries,
-        folder: &Path,
-        listen: SocketAddr,
-        public_url: &str,
-    ) -> Result<Self> {
-        Self::launch(
-            binaries,
-            folder,
-            listen,
-            free_address()?,
-            Some(public_url.to_owned()),
-        )
-        .await
-    }
-
-    pub async fn start_at(
-        binaries: &Binaries,
-        folder: &Path,
-        listen: SocketAddr,
-        ssh_listen: SocketAddr,
-    ) -> Result<Self> {
-        Self::launch(binaries, folder, listen, ssh_listen, None).await
-    }
-
-    async fn launch(
-        binaries: &Binaries,
-        folder: &Path,
-        listen: SocketAddr,
-        ssh_listen: SocketAddr,
-        public_url: Option<String>,
-    ) -> Result<Self> {
+    pub async fn start_with(binaries: &Binaries, folder: &Path, options: ServerOptions) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let told = folder.join("first-run.json");
-        let mut process = spawn(binaries, folder, listen, ssh_listen, public_url.as_deref())?;
+        let mut process = spawn(binaries, folder, &options)?;
         let first_run: FirstRun = wait(&mut process, async || {
             let text = std::fs::read(&told).context("the server has not told its first-run file yet")?;
             Ok(serde_json::from_slice(&text)?)
@@ -80,9 +69,7 @@ impl Server {
         Ok(Self {
             binaries: binaries.clone(),
             folder: folder.to_path_buf(),
-            listen,
-            ssh_listen,
-            public_url,
+            options,
             first_run,
             seat: Seat::taken_by(process),
         })
@@ -116,7 +103,7 @@ impl Server {
     pub fn cli(&self) -> Cli {
         Cli::new(
             &self.binaries,
-            &format!("http://{}", self.listen),
+            &format!("http://{}", self.options.listen),
             &self.first_run.token,
             &self.folder,
         )
@@ -124,11 +111,11 @@ impl Server {
 
     /// The WebSocket URL that agents dial.
     pub fn connect(&self) -> String {
-        format!("ws://{}/agent/", self.listen)
+        format!("ws://{}/agent/", self.options.listen)
     }
 
     pub fn ssh_address(&self) -> SocketAddr {
-        self.ssh_listen
+        self.options.ssh_listen
     }
 
     /// `kill -9`.
@@ -143,14 +130,8 @@ impl Server {
     /// After `kill` or `stop`, on the same ports and data.
     pub async fn restart(&mut self) -> Result<()> {
         self.kill().await?;
-        let mut process = spawn(
-            &self.binaries,
-            &self.folder,
-            self.listen,
-            self.ssh_listen,
-            self.public_url.as_deref(),
-        )?;
-        let listen = self.listen;
+        let mut process = spawn(&self.binaries, &self.folder, &self.options)?;
+        let listen = self.options.listen;
         wait(&mut process, async || {
             Ok(tokio::net::TcpStream::connect(listen).await.map(drop)?)
         })
@@ -160,26 +141,21 @@ impl Server {
     }
 }
 
-fn spawn(
-    binaries: &Binaries,
-    folder: &Path,
-    listen: SocketAddr,
-    ssh_listen: SocketAddr,
-    public_url: Option<&str>,
-) -> Result<Process> {
+fn spawn(binaries: &Binaries, folder: &Path, options: &ServerOptions) -> Result<Process> {
     let mut command = program(&binaries.server);
     command
         .arg("--data-dir")
         .arg(folder.join("data"))
         .args([
             "--listen",
-            &listen.to_string(),
+            &options.listen.to_string(),
             "--ssh-listen",
-            &ssh_listen.to_string(),
+            &options.ssh_listen.to_string(),
         ])
         .arg("--first-run-file")
-        .arg(folder.join("first-run.json"));
-    if let Some(url) = public_url {
+        .arg(folder.join("first-run.json"))
+        .args(&options.arguments);
+    if let Some(url) = &options.public_url {
         command.args(["--public-url", url]);
     }
     Process::start("c7n-server", &mut command, &folder.join("server.log"))

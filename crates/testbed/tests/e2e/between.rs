@@ -1,88 +1,14 @@
-//! What stands between an agent and its platform in real networks: a proxy that wants a password, and an end of TLS whose
-//! certificate an authority of one's own has signed. Both on loopback; both end when dropped.
+//! What stands between an agent and its platform in real networks: a proxy that wants a password. On loopback; it ends when dropped.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use c7n_testbed::stack::each_connection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio_rustls::TlsAcceptor;
-
-/// A certificate authority that no system knows.
-pub struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pub pem: String,
-}
-
-impl Authority {
-    pub fn new(name: &str) -> Result<Self> {
-        let key = KeyPair::generate()?;
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-        let pem = params.self_signed(&key)?.pem();
-        Ok(Self {
-            issuer: Issuer::new(params, key),
-            pem,
-        })
-    }
-
-    fn acceptor(&self) -> Result<TlsAcceptor> {
-        let key = KeyPair::generate()?;
-        let params = CertificateParams::new(vec!["localhost".to_owned()])?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-            )?;
-        Ok(TlsAcceptor::from(Arc::new(config)))
-    }
-}
-
-/// Ends TLS for `localhost` and hands on what was in it.
-pub struct TlsEnd {
-    pub address: SocketAddr,
-    task: JoinHandle<()>,
-}
-
-impl TlsEnd {
-    pub async fn start(authority: &Authority, target: SocketAddr) -> Result<Self> {
-        let acceptor = authority.acceptor()?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
-        let task = tokio::spawn(serve(listener, move |stream| {
-            let acceptor = acceptor.clone();
-            async move {
-                let mut inside = acceptor.accept(stream).await?;
-                let mut target = TcpStream::connect(target).await?;
-                copy_bidirectional(&mut inside, &mut target).await?;
-                Ok(())
-            }
-        }));
-        Ok(Self { address, task })
-    }
-
-    /// HOST:PORT as its certificate has it.
-    pub fn host(&self) -> String {
-        format!("localhost:{}", self.address.port())
-    }
-}
-
-impl Drop for TlsEnd {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
+use tokio::task::JoinHandle;
 
 /// An HTTP proxy that opens ways by CONNECT to who knows the password.
 pub struct ConnectProxy {
@@ -105,7 +31,7 @@ impl ConnectProxy {
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
         let wanted = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         let book = asked.clone();
-        let task = tokio::spawn(serve(listener, move |stream| {
+        let task = tokio::spawn(each_connection(listener, move |stream| {
             tunnel(stream, wanted.clone(), book.clone())
         }));
         Ok(Self { address, asked, task })
@@ -155,24 +81,12 @@ async fn tunnel(mut stream: TcpStream, wanted: String, book: Arc<Mutex<Vec<Asked
         stream.write_all(refusal.as_bytes()).await?;
         return Ok(());
     }
-    let mut peer = TcpStream::connect(&asked.target).await?;
+    // Whatever its name, all that these tests reach is on this machine.
+    let (_, port) = asked.target.rsplit_once(':').context("HOST:PORT")?;
+    let mut peer = TcpStream::connect((Ipv4Addr::LOCALHOST, port.parse()?)).await?;
     stream
         .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
         .await?;
     copy_bidirectional(&mut stream, &mut peer).await?;
     Ok(())
-}
-
-/// Every connection in a task of its own, which ends with this one.
-async fn serve<F>(listener: TcpListener, handle: impl Fn(TcpStream) -> F)
-where
-    F: Future<Output = Result<()>> + Send + 'static,
-{
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        while connections.try_join_next().is_some() {}
-        // Who goes away, or distrusts the certificate, is what tests are about.
-        let handled = handle(stream);
-        connections.spawn(async move { handled.await.ok() });
-    }
 }

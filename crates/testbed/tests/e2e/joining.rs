@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use c7n_api::{Activation, Cluster, ClusterState};
 use c7n_testbed::programs::{self, Program};
 use c7n_testbed::stack::{Kubectl, eventually};
@@ -11,6 +12,8 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::stand::{PATIENCE, Stand, TestCluster, config_map};
+
+mod walled;
 
 /// Pods start on a machine that compiles and tests at the same time.
 const PODS: Duration = Duration::from_secs(120);
@@ -29,11 +32,21 @@ struct Joined {
     namespace: String,
     helm: PathBuf,
     token: String,
+    /// Further variables of the shell.
+    shell: Vec<(&'static str, String)>,
 }
 
 impl Joined {
     async fn start(name: &str, repository: &str, tag: &str) -> Result<Self> {
-        let stand = Stand::empty(name).await?;
+        let (joined, command) = Self::told_how(Stand::empty(name).await?).await?;
+        joined
+            .install(&command, joined.values_of_this_node(repository, tag).await?)
+            .await?;
+        Ok(joined)
+    }
+
+    /// Up to the command that a person copies, in a namespace of this test.
+    async fn told_how(stand: Stand) -> Result<(Self, String)> {
         let kubectl = TestCluster::A.kubectl()?;
         let helm = programs::ensure(Program::Helm).await?;
         stand
@@ -56,16 +69,21 @@ impl Joined {
             namespace,
             helm,
             token: activation.token,
+            shell: Vec::new(),
         };
-        let values = joined.values_of_this_node(repository, tag).await?;
-        joined
-            .paste(&format!("{command} --values {}", values.display()))
-            .await?;
-        Ok(joined)
+        Ok((joined, command))
+    }
+
+    async fn install(&self, command: &str, values: Value) -> Result<()> {
+        let file = self.stand.folder().join("values.yaml");
+        std::fs::write(&file, values.to_string())?;
+        self.paste(&format!("{command} --values {}", file.display()))
+            .await
+            .map(drop)
     }
 
     /// What the node of a local cluster needs besides: no service address routes, and images come from this machine.
-    async fn values_of_this_node(&self, repository: &str, tag: &str) -> Result<PathBuf> {
+    async fn values_of_this_node(&self, repository: &str, tag: &str) -> Result<Value> {
         let server = self
             .kubectl
             .run(&[
@@ -79,14 +97,11 @@ impl Joined {
             .trim_start_matches("https://")
             .rsplit_once(':')
             .context("a URL with a port")?;
-        let values = json!({
+        Ok(json!({
             "image": { "repository": repository, "tag": tag },
             "hostNetwork": true,
             "kubernetesService": { "host": host, "port": port.trim_end_matches('/') },
-        });
-        let file = self.stand.folder().join("node.yaml");
-        std::fs::write(&file, values.to_string())?;
-        Ok(file)
+        }))
     }
 
     /// As a person would, in a shell that has helm and access to the cluster.
@@ -100,6 +115,7 @@ impl Joined {
             .env("PATH", format!("{}:{path}", folder.display()))
             .env("KUBECONFIG", TestCluster::A.kubeconfig()?)
             .env("HOME", home)
+            .envs(self.shell.iter().map(|(name, value)| (name, value)))
             .kill_on_drop(true)
             .output()
             .await?;
@@ -188,6 +204,25 @@ impl Joined {
         }
     }
 
+    /// `kill -9`, as far as one can by the API server.
+    async fn kill(&self, pod: &str) -> Result<()> {
+        let how = ["--grace-period=0", "--force", "--wait=false"];
+        let what = ["-n", &self.namespace, "delete", "pod", pod];
+        self.kubectl.run(&[&what[..], &how].concat()).await.map(drop)
+    }
+
+    /// The Secret that all copies share.
+    async fn credential(&self) -> Result<String> {
+        let name = "choerodon-cluster-agent-credential";
+        let secret = self
+            .kubectl
+            .find(&["-n", &self.namespace, "secret", name])
+            .await?
+            .context("there is no Secret with the credential")?;
+        let value = secret["data"]["credential"].as_str().context("it is empty")?;
+        Ok(String::from_utf8(STANDARD.decode(value)?)?)
+    }
+
     async fn running(&self) -> Result<Cluster> {
         if let Err(error) = self.stand.cluster_becomes("east", ClusterState::Running).await {
             return Err(self.explain(error).await);
@@ -256,19 +291,7 @@ async fn a_pasted_command_joins_a_cluster_and_a_pod_that_dies_is_replaced() -> R
     // The one that leads is killed; the other goes on within seconds, and writes nothing again.
     let leader = joined.leader().await?;
     let killed = Instant::now();
-    joined
-        .kubectl
-        .run(&[
-            "-n",
-            &joined.namespace,
-            "delete",
-            "pod",
-            &leader,
-            "--grace-period=0",
-            "--force",
-            "--wait=false",
-        ])
-        .await?;
+    joined.kill(&leader).await?;
     let next = joined.another_leads(&leader).await?;
     let taken_over = killed.elapsed();
     eprintln!("a killed pod is replaced after {:.1} s", taken_over.as_secs_f32());
@@ -297,17 +320,7 @@ async fn a_pasted_command_joins_a_cluster_and_a_pod_that_dies_is_replaced() -> R
     ensure!(state().await? == before, "what was applied was applied again");
 
     // The token was swapped: a credential of its own is in the Secret, and the token opens nothing any more.
-    let secret = joined
-        .kubectl
-        .find(&[
-            "-n",
-            &joined.namespace,
-            "secret",
-            "choerodon-cluster-agent-credential",
-        ])
-        .await?
-        .context("there is no Secret with the credential")?;
-    ensure!(secret["data"]["credential"].is_string());
+    joined.credential().await?;
     let said = joined.stand.refused_with(&joined.token, "late").await?;
     ensure!(
         said.contains("used already") && said.contains("c7n cluster activation"),

@@ -4,10 +4,10 @@ use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
 use c7n_testbed::stack::charts::{ChartFolder, Packed};
-use c7n_testbed::stack::{ChartServer, Registry};
+use c7n_testbed::stack::{Authority, ChartServer, Registry, TlsEnd};
 use serde_json::Value;
 
-use crate::stand::Stand;
+use crate::stand::{Stand, TestCluster};
 
 fn charts() -> Result<[Packed; 2]> {
     let web = ChartFolder::fixture("web")?;
@@ -69,6 +69,67 @@ async fn an_application_of_another_repository_is_deployed_from_there() -> Result
         environment.get("deployment", "front").await?["spec"]["replicas"],
         2
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_application_behind_an_authority_of_its_own_is_deployed_by_those_who_were_told_of_it() -> Result<()>
+{
+    let mut stand = Stand::empty("owned").await?;
+    let authority = Authority::new("charts of our own")?;
+    let file = stand.folder().join("ca.pem");
+    std::fs::write(&file, &authority.pem)?;
+    let file = file.to_string_lossy().into_owned();
+    stand
+        .join_as(
+            "east",
+            &TestCluster::A.kubeconfig()?,
+            &["--ca-file", &file],
+            None,
+            &[],
+        )
+        .await?;
+    let environment = stand.environment("staging").await?;
+    let server = ChartServer::start().await?;
+    server.put_charts(&charts()?);
+    let end = TlsEnd::start(&authority, server.host().parse()?).await?;
+    let url = format!("https://{}", end.host());
+    let project = stand.project.clone();
+    let create = async |name: &str, more: &[&str]| {
+        let fixed = [
+            "app", "create", "-p", &project, name, "--repo", &url, "--chart", "web",
+        ];
+        stand.cli.output(&[&fixed, more].concat()).await
+    };
+
+    // Without a word of it neither is anything listed, nor deployed.
+    ensure!(create("stranger", &[]).await?.status.success());
+    for refused in [
+        stand
+            .cli
+            .output(&["app", "versions", "-p", &project, "stranger"])
+            .await?,
+        deploy(&stand, &["stranger", "1.0.0"]).await?,
+    ] {
+        let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+        ensure!(!refused.status.success(), "{words}");
+        for wanted in [
+            end.host().as_str(),
+            "nobody here vouches for",
+            "c7n app create --ca-file",
+        ] {
+            ensure!(words.contains(wanted), "{words}");
+        }
+    }
+
+    let made = create("front", &["--ca-file", &file]).await?;
+    let words = String::from_utf8_lossy(&made.stderr).into_owned();
+    ensure!(made.status.success() && words.contains("ca.bundle"), "{words}");
+    assert_eq!(versions(&stand, "front").await?, ["1.1.0", "1.0.0"]);
+    let output = deploy(&stand, &["front", "1.1.0", "--name", "front"]).await?;
+    went_well(&stand, &output)?;
+    let release = environment.get("c7nhelmrelease", "front").await?;
+    assert_eq!(release["status"]["chart"], "web-1.1.0");
     Ok(())
 }
 

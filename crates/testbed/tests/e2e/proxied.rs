@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use c7n_api::Activation;
-use c7n_testbed::stack::{Agent, AgentOptions, eventually, free_address};
+use c7n_testbed::stack::{Agent, AgentOptions, Authority, ServerOptions, TlsEnd, eventually};
 
-use crate::between::{Authority, ConnectProxy, TlsEnd};
+use crate::between::ConnectProxy;
 use crate::stand::{PATIENCE, Stand, TestCluster, config_map};
 
-const USER: &str = "agent";
+pub(crate) const USER: &str = "agent";
 /// With a character that cannot stand in a URL as it is.
-const PASSWORD: &str = "w@rd-of-the-proxy";
-const PASSWORD_IN_URL: &str = "w%40rd-of-the-proxy";
+pub(crate) const PASSWORD: &str = "w@rd-of-the-proxy";
+pub(crate) const PASSWORD_IN_URL: &str = "w%40rd-of-the-proxy";
 
 /// A platform behind TLS, and the proxy before it.
 struct Walled {
@@ -25,10 +25,11 @@ struct Walled {
 impl Walled {
     async fn start(name: &str) -> Result<Self> {
         let authority = Authority::new("an authority of one's own")?;
-        let listen = free_address()?;
-        let end = TlsEnd::start(&authority, listen).await?;
+        let mut options = ServerOptions::new()?;
+        let end = TlsEnd::start(&authority, options.listen).await?;
         let proxy = ConnectProxy::start(USER, PASSWORD).await?;
-        let stand = Stand::known_as(name, &format!("https://{}", end.host()), listen).await?;
+        options.public_url = Some(format!("https://{}", end.host()));
+        let stand = Stand::with_options(name, options).await?;
         let file = stand.folder().join("ca.pem");
         std::fs::write(&file, &authority.pem)?;
         Ok(Self {

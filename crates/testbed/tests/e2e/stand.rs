@@ -1,6 +1,5 @@
 //! A platform with its own project, clusters and agents, in a folder that goes away with the test.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,8 +9,8 @@ use c7n_api::{
     Activation, Cluster, ClusterState, Environment, EnvironmentError, EnvironmentPhase, LiveObject,
 };
 use c7n_testbed::stack::{
-    Access, Agent, AgentOptions, Binaries, Cli, Joining, Kubectl, Server, WorkingCopy, cluster_becomes,
-    eventually,
+    Access, Agent, AgentOptions, Binaries, Cli, Joining, Kubectl, Server, ServerOptions, WorkingCopy,
+    cluster_becomes, eventually,
 };
 
 /// How long anything may take on a machine that does other things too.
@@ -62,22 +61,16 @@ pub struct StandEnvironment {
 impl Stand {
     /// A platform with one project, whose people push over SSH, and no cluster yet.
     pub async fn empty(name: &str) -> Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix(&format!("c7n-{name}-"))
-            .tempdir()?;
-        let binaries = Binaries::beside_me()?;
-        let server = Server::start(&binaries, &folder.path().join("platform")).await?;
-        Self::with_server(name, folder, server).await
+        Self::with_options(name, ServerOptions::new()?).await
     }
 
-    /// The same where people and agents are told this address of the platform. `listen` is where it really is.
-    pub async fn known_as(name: &str, public_url: &str, listen: SocketAddr) -> Result<Self> {
+    /// The same where the server is told something of its own.
+    pub async fn with_options(name: &str, options: ServerOptions) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix(&format!("c7n-{name}-"))
             .tempdir()?;
         let binaries = Binaries::beside_me()?;
-        let platform = folder.path().join("platform");
-        let server = Server::start_known_as(&binaries, &platform, listen, public_url).await?;
+        let server = Server::start_with(&binaries, &folder.path().join("platform"), options).await?;
         Self::with_server(name, folder, server).await
     }
 

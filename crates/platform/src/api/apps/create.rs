@@ -11,6 +11,9 @@ use crate::deploy::check_repository;
 use crate::names;
 use crate::store::{NewAppRow, new_id};
 
+/// Bytes of certificates; the whole of a system's are about as many.
+const AUTHORITIES: usize = 256 << 10;
+
 /// Create an application, for charts that are uploaded or that stay in another repository.
 #[utoipa::path(
     post, path = "/projects/{project}/apps", tag = "apps", request_body = NewApp,
@@ -38,6 +41,9 @@ pub async fn create_app(
     let (source, password) = match new.source {
         Some(source) => {
             let (source, password) = checked(&new.name, source)?;
+            if let Some(authorities) = &source.authorities {
+                check_authorities(&api, authorities)?;
+            }
             let sealed = password
                 .map(|password| api.inner.seal.seal(&id, &password))
                 .transpose();
@@ -85,8 +91,19 @@ fn checked(name: &str, source: NewChartSource) -> Result<(ChartSource, Option<St
         repo_url: source.repo_url.trim_end_matches('/').to_owned(),
         chart_name,
         username: source.username.filter(|username| !username.is_empty()),
+        authorities: source.authorities.filter(|pem| !pem.trim().is_empty()),
     };
     Ok((source, password))
+}
+
+fn check_authorities(api: &Api, pem: &str) -> Result<(), Failure> {
+    let next = "give their certificates, each between BEGIN CERTIFICATE and END CERTIFICATE";
+    if pem.len() > AUTHORITIES || pem.contains("PRIVATE KEY") {
+        let what = "the authorities have a private key among them, or more than 256 KiB";
+        return Err(Failure::invalid(what, next));
+    }
+    let checked = api.inner.chart_facts.check_authorities(pem);
+    checked.map_err(|error| Failure::invalid(error.to_string(), next))
 }
 
 fn is_loopback(url: &str) -> bool {

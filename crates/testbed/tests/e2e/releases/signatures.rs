@@ -46,7 +46,7 @@ impl Keeper {
             .kill_on_drop(true)
             .output()
             .await
-            .context("running gpg, which this test needs (package `gnupg`)")?;
+            .context("running gpg, which this test needs (packages `gpg` and `gpg-agent`)")?;
         let words = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "gpg {arguments:?}: {words}");
         Ok(output.stdout)
