@@ -83,7 +83,7 @@ func operate(ctx context.Context, cluster *cluster, request *request, progress *
 func newSession(ctx context.Context, cluster *cluster, request *request) *session {
 	v := view{cluster, request.Namespace}
 	hooks := &hooks{clients: cluster.clients, namespace: request.Namespace}
-	client := newClient(ctx, v, hooks)
+	client := newClient(ctx, v, hooks, request.Stopped)
 	config := action.NewConfiguration(action.ConfigurationSetLogger(bareHandler{}))
 	config.RESTClientGetter = v
 	config.KubeClient = client
