@@ -2,10 +2,8 @@ package main
 
 import (
 	"slices"
-	"strings"
 
 	"helm.sh/helm/v4/pkg/action"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	rcommon "helm.sh/helm/v4/pkg/release/common"
 	release "helm.sh/helm/v4/pkg/release/v1"
@@ -64,9 +62,7 @@ func (s *session) install() (any, error) {
 		s.settle("the install failed")
 		return nil, err
 	}
-	if over != nil && over.Info.Status == rcommon.StatusFailed {
-		s.removeLeftOvers(over, made)
-	}
+	s.removeLeftOvers(history, made)
 	return s.done(made)
 }
 
@@ -83,24 +79,4 @@ func isAlive(history []*release.Release) bool {
 		}
 	}
 	return false
-}
-
-// removeLeftOvers deletes what a failed install made and the one that went well does not want.
-func (s *session) removeLeftOvers(failed *release.Release, made any) {
-	wanted, ok := made.(*release.Release)
-	if !ok {
-		return
-	}
-	before, err := s.client.Build(strings.NewReader(failed.Manifest), false)
-	if err != nil {
-		return
-	}
-	now, err := s.client.Build(strings.NewReader(wanted.Manifest), false)
-	if err != nil {
-		return
-	}
-	owned := before.Difference(now).Filter(s.isOurs)
-	if len(owned) > 0 {
-		_, _ = s.client.Delete(owned, metav1.DeletePropagationBackground)
-	}
 }

@@ -52,5 +52,6 @@ func (s *session) rollback() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.removeLeftOvers(history, now)
 	return s.done(now)
 }

@@ -51,6 +51,7 @@ func (s *session) upgrade() (any, error) {
 	// Helm would leave its own goroutine at work when this context ends; waits have the deadline instead.
 	made, err := upgrade.RunWithContext(context.WithoutCancel(s.ctx), s.request.Name, loaded, values)
 	if err == nil {
+		s.removeLeftOvers(history, made)
 		return s.done(made)
 	}
 	s.settle("the upgrade failed")
