@@ -103,9 +103,7 @@ async fn a_release_can_be_stopped_from_the_first_and_together_with_an_upgrade() 
     scene
         .push(&[&wish(2).with("stopped: true")], "Install, stopped")
         .await?;
-    let status = scene
-        .becomes("web", "installed and stopped", stopped(1))
-        .await?;
+    let status = scene.becomes("web", "installed and stopped", stopped(1)).await?;
     assert_eq!(status["stoppedReplicas"], json!({ "Deployment/web": 2 }));
     assert_eq!(replicas(&scene, "web").await?, 0);
     scene.push(&[&wish(2)], "Start").await?;
