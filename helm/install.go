@@ -11,15 +11,7 @@ import (
 
 // install makes a release: a new one, or one over a history that holds nothing alive.
 func (s *session) install() (any, error) {
-	values, err := s.values()
-	if err != nil {
-		return nil, err
-	}
-	loaded, err := loadChart(s.request)
-	if err != nil {
-		return nil, err
-	}
-	history, err := s.history()
+	values, loaded, history, err := s.asked()
 	if err != nil {
 		return nil, err
 	}

@@ -11,15 +11,7 @@ import (
 )
 
 func (s *session) upgrade() (any, error) {
-	values, err := s.values()
-	if err != nil {
-		return nil, err
-	}
-	loaded, err := loadChart(s.request)
-	if err != nil {
-		return nil, err
-	}
-	history, err := s.history()
+	values, loaded, history, err := s.asked()
 	if err != nil {
 		return nil, err
 	}
