@@ -11,23 +11,33 @@ import (
 	"helm.sh/helm/v4/pkg/kube"
 )
 
-// client is Helm's client with three differences: reachability is asked together with the kinds, hooks are noted with
-// their logs, and the reasons of a failed deletion are kept (Helm only logs them).
+// client is Helm's client with four differences: reachability is asked together with the kinds, hooks are noted with
+// their logs, the reasons of a failed deletion are kept (Helm only logs them), and what is stopped stays so.
 type client struct {
 	*kube.Client
 	cluster *cluster
 	ctx     context.Context
 	hooks   *hooks
+	stopped bool
 
 	deletion []error
 }
 
-func newClient(ctx context.Context, v view, hooks *hooks) *client {
+func newClient(ctx context.Context, v view, hooks *hooks, stopped bool) *client {
 	inner := kube.New(v)
 	inner.Factory = newFactory(v)
 	inner.Namespace = v.namespace
 	inner.SetLogger(bareHandler{})
-	return &client{Client: inner, cluster: v.cluster, ctx: ctx, hooks: hooks}
+	return &client{Client: inner, cluster: v.cluster, ctx: ctx, hooks: hooks, stopped: stopped}
+}
+
+// Build reads a manifest into what is written. Helm reads the revision before by it too, which so is no difference.
+func (c *client) Build(manifest io.Reader, validate bool) (kube.ResourceList, error) {
+	resources, err := c.Client.Build(manifest, validate)
+	if err == nil && c.stopped {
+		stop(resources)
+	}
+	return resources, err
 }
 
 func (c *client) IsReachable() error { return c.cluster.refresh(c.ctx) }

@@ -2,10 +2,8 @@ package main
 
 import (
 	"slices"
-	"strings"
 
 	"helm.sh/helm/v4/pkg/action"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	rcommon "helm.sh/helm/v4/pkg/release/common"
 	release "helm.sh/helm/v4/pkg/release/v1"
@@ -13,15 +11,7 @@ import (
 
 // install makes a release: a new one, or one over a history that holds nothing alive.
 func (s *session) install() (any, error) {
-	values, err := s.values()
-	if err != nil {
-		return nil, err
-	}
-	loaded, err := loadChart(s.request)
-	if err != nil {
-		return nil, err
-	}
-	history, err := s.history()
+	values, loaded, history, err := s.asked()
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +54,7 @@ func (s *session) install() (any, error) {
 		s.settle("the install failed")
 		return nil, err
 	}
-	if over != nil && over.Info.Status == rcommon.StatusFailed {
-		s.removeLeftOvers(over, made)
-	}
+	s.removeLeftOvers(history, made)
 	return s.done(made)
 }
 
@@ -83,24 +71,4 @@ func isAlive(history []*release.Release) bool {
 		}
 	}
 	return false
-}
-
-// removeLeftOvers deletes what a failed install made and the one that went well does not want.
-func (s *session) removeLeftOvers(failed *release.Release, made any) {
-	wanted, ok := made.(*release.Release)
-	if !ok {
-		return
-	}
-	before, err := s.client.Build(strings.NewReader(failed.Manifest), false)
-	if err != nil {
-		return
-	}
-	now, err := s.client.Build(strings.NewReader(wanted.Manifest), false)
-	if err != nil {
-		return
-	}
-	owned := before.Difference(now).Filter(s.isOurs)
-	if len(owned) > 0 {
-		_, _ = s.client.Delete(owned, metav1.DeletePropagationBackground)
-	}
 }

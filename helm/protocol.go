@@ -9,7 +9,7 @@ import (
 )
 
 // protocolVersion changes when either side could misunderstand the other.
-const protocolVersion = 1
+const protocolVersion = 2
 
 type greeting struct {
 	Protocol int    `json:"protocol"`
@@ -38,6 +38,8 @@ type request struct {
 
 	TakeOwnership  bool `json:"takeOwnership"`
 	ForceConflicts bool `json:"forceConflicts"`
+	// Stopped: workloads are written with nothing of them running.
+	Stopped bool `json:"stopped"`
 	// RollBack: workloads are waited for, and the last good revision is restored on failure.
 	RollBack bool `json:"rollBack"`
 

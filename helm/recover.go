@@ -36,13 +36,9 @@ func (s *session) recover() (any, error) {
 
 // status is the newest revision as it is recorded.
 func (s *session) status() (any, error) {
-	history, err := s.history()
+	_, newest, err := s.existing()
 	if err != nil {
 		return nil, err
-	}
-	newest := last(history)
-	if newest == nil {
-		return nil, &failure{Kind: kindNotFound, Reason: "no release of this name"}
 	}
 	made, err := s.done(newest)
 	if err != nil {

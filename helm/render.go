@@ -13,19 +13,9 @@ import (
 
 // render tells what an install or upgrade would write.
 func (s *session) render() (any, error) {
-	values, err := s.values()
+	values, loaded, history, err := s.asked()
 	if err != nil {
 		return nil, err
-	}
-	loaded, err := loadChart(s.request)
-	if err != nil {
-		return nil, err
-	}
-	var history []*release.Release
-	if !s.request.Offline {
-		if history, err = s.history(); err != nil {
-			return nil, err
-		}
 	}
 	crds := documents(loaded)
 	made, err := s.dryRun(loaded, values, history)

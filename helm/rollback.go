@@ -9,13 +9,9 @@ import (
 )
 
 func (s *session) rollback() (any, error) {
-	history, err := s.history()
+	history, newest, err := s.existing()
 	if err != nil {
 		return nil, err
-	}
-	newest := last(history)
-	if newest == nil {
-		return nil, &failure{Kind: kindNotFound, Reason: "no release of this name"}
 	}
 	if isUnfinished(newest) {
 		return nil, pending(newest)
@@ -52,5 +48,6 @@ func (s *session) rollback() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.removeLeftOvers(history, now)
 	return s.done(now)
 }

@@ -83,7 +83,7 @@ func operate(ctx context.Context, cluster *cluster, request *request, progress *
 func newSession(ctx context.Context, cluster *cluster, request *request) *session {
 	v := view{cluster, request.Namespace}
 	hooks := &hooks{clients: cluster.clients, namespace: request.Namespace}
-	client := newClient(ctx, v, hooks)
+	client := newClient(ctx, v, hooks, request.Stopped)
 	config := action.NewConfiguration(action.ConfigurationSetLogger(bareHandler{}))
 	config.RESTClientGetter = v
 	config.KubeClient = client
@@ -184,6 +184,23 @@ func (s *session) values() (map[string]any, error) {
 	return values, nil
 }
 
+// asked is what a revision is to be made of, and those that are there.
+func (s *session) asked() (map[string]any, *chart.Chart, []*release.Release, error) {
+	values, err := s.values()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	loaded, err := loadChart(s.request)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	history, err := s.history()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return values, loaded, history, nil
+}
+
 // lineOf is the place that a YAML error names.
 func lineOf(err error) string {
 	_, after, found := strings.Cut(err.Error(), "line ")
@@ -197,8 +214,11 @@ func lineOf(err error) string {
 	return " (line " + after[:end] + ")"
 }
 
-// history is every revision of the release, oldest first; empty if there is none.
+// history is every revision of the release, oldest first; empty if there is none, or if nobody is asked.
 func (s *session) history() ([]*release.Release, error) {
+	if s.request.Offline {
+		return nil, nil
+	}
 	found, err := s.config.Releases.History(s.request.Name)
 	if errors.Is(err, driver.ErrReleaseNotFound) {
 		return nil, nil
@@ -214,6 +234,19 @@ func (s *session) history() ([]*release.Release, error) {
 	}
 	slices.SortFunc(history, func(a, b *release.Release) int { return a.Version - b.Version })
 	return history, nil
+}
+
+// existing is the history of a release that must be there, and its newest revision.
+func (s *session) existing() ([]*release.Release, *release.Release, error) {
+	history, err := s.history()
+	if err != nil {
+		return nil, nil, err
+	}
+	newest := last(history)
+	if newest == nil {
+		return nil, nil, &failure{Kind: kindNotFound, Reason: "no release of this name"}
+	}
+	return history, newest, nil
 }
 
 func last(history []*release.Release) *release.Release {

@@ -11,15 +11,7 @@ import (
 )
 
 func (s *session) upgrade() (any, error) {
-	values, err := s.values()
-	if err != nil {
-		return nil, err
-	}
-	loaded, err := loadChart(s.request)
-	if err != nil {
-		return nil, err
-	}
-	history, err := s.history()
+	values, loaded, history, err := s.asked()
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +43,7 @@ func (s *session) upgrade() (any, error) {
 	// Helm would leave its own goroutine at work when this context ends; waits have the deadline instead.
 	made, err := upgrade.RunWithContext(context.WithoutCancel(s.ctx), s.request.Name, loaded, values)
 	if err == nil {
+		s.removeLeftOvers(history, made)
 		return s.done(made)
 	}
 	s.settle("the upgrade failed")

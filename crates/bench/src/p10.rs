@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use c7n_helm::storage::ReleaseStore;
 use c7n_helm::{
     Chart, ClusterKinds, Conflicts, Deployment, HelmEngine, Install, Labels, OnFailure, Ownership, ReleaseId,
-    SpecDigest, Upgrade, WorkerEngine, WorkerOptions,
+    SpecDigest, Upgrade, WorkerEngine, WorkerOptions, Workloads,
 };
 use c7n_testbed::programs::{self, Program};
 use c7n_testbed::stack::charts::{self, ChartFolder};
@@ -135,6 +135,7 @@ impl Stage {
             timeout: TIME,
             provenance: None,
             ownership: Ownership::Respect,
+            workloads: Workloads::AsAsked,
         };
         let conflicts = Conflicts::Report;
         let done = if values.contains("two") {

@@ -20,6 +20,6 @@ pub use engine::{Answer, HelmEngine};
 pub use error::{EngineError, FieldConflict};
 pub use request::{
     Chart, ClusterKinds, Conflicts, Deployment, History, Install, Labels, Lookup, OnFailure, Ownership,
-    Provenance, ReleaseId, Render, Rollback, SpecDigest, Test, Uninstall, Upgrade, Values,
+    Provenance, ReleaseId, Render, Rollback, SpecDigest, Test, Uninstall, Upgrade, Values, Workloads,
 };
 pub use worker::{WorkerEngine, WorkerOptions};

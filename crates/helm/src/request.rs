@@ -157,6 +157,17 @@ pub enum OnFailure {
     RollBack,
 }
 
+/// What becomes of the release's workloads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Workloads {
+    /// What the chart asks for.
+    #[default]
+    AsAsked,
+    /// Deployments, StatefulSets and CronJobs are written with nothing of them running. Helm records what the chart asks
+    /// for all the same.
+    Stopped,
+}
+
 /// What uninstalling leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum History {
@@ -188,6 +199,7 @@ pub struct Deployment {
     pub timeout: Duration,
     pub provenance: Option<Provenance>,
     pub ownership: Ownership,
+    pub workloads: Workloads,
 }
 
 #[derive(Clone, Debug)]
@@ -210,6 +222,7 @@ pub struct Rollback {
     pub revision: u32,
     pub cluster_kinds: ClusterKinds,
     pub timeout: Duration,
+    pub workloads: Workloads,
     pub conflicts: Conflicts,
     pub on_failure: OnFailure,
 }

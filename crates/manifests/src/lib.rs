@@ -28,6 +28,7 @@ mod confine;
 mod drifted;
 pub mod edit;
 mod error;
+mod fields;
 mod health;
 mod identity;
 pub mod labels;
@@ -45,9 +46,10 @@ pub use compare::{Change, Index, Indexed, Record, carry_over, compare};
 pub use confine::{Confinement, Scope, builtin_scope, confine, crd_scopes};
 pub use drifted::{DriftedField, Manager, drifted_fields};
 pub use error::{ErrorCode, FileError};
+pub use fields::{FieldPath, uncovered_fields};
 pub use health::{Health, HealthStatus, health};
 pub use identity::{GroupKind, IdentityError, ManifestDigest, ObjectId};
-pub use ownership::{drift, owned_fields, owned_fields_cover, owned_fields_digest, uncovered_fields};
+pub use ownership::{drift, owned_fields, owned_fields_cover, owned_fields_digest};
 pub use parse::{Object, Position, Source, is_manifest_path, parse_file};
 pub use plan::{
     Action, Drift, HeldPrune, HeldReason, Lifecycle, Live, Ownership, Plan, PrunePolicy, Refusal, Refused,

@@ -54,104 +54,6 @@ pub fn owned_fields_cover(manifest: &Value, fields_v1: &Value) -> bool {
     })
 }
 
-/// The paths of `fieldsV1` that the manifest sets and the set lacks, each down to where they part.
-pub fn uncovered_fields(manifest: &Value, fields_v1: &Value) -> Vec<Vec<String>> {
-    let mut lacking = Vec::new();
-    let Some(root) = manifest.as_object() else {
-        return lacking;
-    };
-    let is_secret = root.get("kind").is_some_and(|kind| kind == "Secret")
-        && root.get("apiVersion").is_some_and(|v| v == "v1");
-    for (key, value) in root {
-        match key.as_str() {
-            "apiVersion" | "kind" | "status" => {}
-            "metadata" => {
-                let fields = fields_v1.get("f:metadata");
-                for (key, value) in value.as_object().into_iter().flatten() {
-                    if matches!(key.as_str(), "name" | "namespace") || SERVER_METADATA.contains(&key.as_str())
-                    {
-                        continue;
-                    }
-                    let field = format!("f:{key}");
-                    let below = fields.and_then(|fields| fields.get(&field));
-                    collect(value, below, &mut vec!["f:metadata".into(), field], &mut lacking);
-                }
-            }
-            "stringData" if is_secret => {
-                let below = fields_v1.get("f:data");
-                collect(value, below, &mut vec!["f:data".into()], &mut lacking);
-            }
-            _ => {
-                let field = format!("f:{key}");
-                let below = fields_v1.get(&field);
-                collect(value, below, &mut vec![field], &mut lacking);
-            }
-        }
-    }
-    lacking
-}
-
-fn collect(value: &Value, fields: Option<&Value>, path: &mut Vec<String>, lacking: &mut Vec<Vec<String>>) {
-    if covered(value, fields) {
-        return;
-    }
-    let nothing = Map::new();
-    let fields = match (fields.and_then(Value::as_object), value) {
-        (Some(fields), _) => fields,
-        // Down to its leaves: each may have an owner of its own.
-        (None, Value::Object(map)) if !map.is_empty() => &nothing,
-        (None, _) => {
-            lacking.push(path.clone());
-            return;
-        }
-    };
-    let mut below = |part: String, value: &Value, fields: Option<&Value>| {
-        path.push(part);
-        collect(value, fields, path, lacking);
-        path.pop();
-    };
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                let part = format!("f:{key}");
-                let inside = fields.get(&part);
-                below(part, value, inside);
-            }
-        }
-        Value::Array(items) => {
-            for item in items.iter().filter(|item| !item_covered(item, fields)) {
-                // The element of the same key, if there is one, tells which field of it is meant.
-                let same = fields.iter().find(|(part, _)| is_key_of(part, item));
-                match same {
-                    Some((part, inside)) => below(part.clone(), item, Some(inside)),
-                    None => below(element(item), item, None),
-                }
-            }
-        }
-        _ => lacking.push(path.clone()),
-    }
-}
-
-fn is_key_of(part: &str, item: &Value) -> bool {
-    part.strip_prefix("k:")
-        .and_then(|key| serde_json::from_str::<Map<String, Value>>(key).ok())
-        .is_some_and(|key| {
-            item.is_object()
-                && key
-                    .iter()
-                    .all(|(name, expected)| item.get(name).is_none_or(|found| found == expected))
-        })
-}
-
-/// How an element that the set does not have would be called. Which fields are keys only the schema knows; `name` is by far
-/// the most common.
-fn element(item: &Value) -> String {
-    match item.get("name") {
-        Some(name) => format!("k:{}", serde_json::json!({ "name": name })),
-        None => format!("v:{item}"),
-    }
-}
-
 fn metadata_covered(metadata: &Map<String, Value>, fields: Option<&Value>) -> bool {
     metadata
         .iter()
@@ -183,7 +85,7 @@ fn covered(value: &Value, fields: Option<&Value>) -> bool {
 }
 
 /// An element of an associative list (`k:`), of a set (`v:`), or of a list by index (`i:`), which no schema of Kubernetes uses.
-fn item_covered(item: &Value, fields: &Map<String, Value>) -> bool {
+pub(crate) fn item_covered(item: &Value, fields: &Map<String, Value>) -> bool {
     fields.iter().any(|(path, inside)| {
         if let Some(key) = path.strip_prefix("k:") {
             let Ok(Value::Object(key)) = serde_json::from_str(key) else {

@@ -3,7 +3,9 @@
 // clippy.toml allows it in tests, and does not count their helpers among them.
 #![allow(clippy::unwrap_used)]
 
-use c7n_manifests::{Drift, drift, drifted_fields, owned_fields_cover, owned_fields_digest};
+use c7n_manifests::{
+    Drift, drift, drifted_fields, owned_fields_cover, owned_fields_digest, uncovered_fields,
+};
 use serde_json::{Value, json};
 
 fn manifest() -> Value {
@@ -236,4 +238,15 @@ fn what_is_ours_is_no_drift_and_what_is_all_lost_is_told_in_few() {
     let found = drifted_fields(&manifest, &json!({}));
     assert_eq!(found.len(), 20);
     assert!(found[0].field.starts_with(".data.k"));
+}
+
+#[test]
+fn values_of_sets_are_not_shown() {
+    let manifest = json!({"kind": "ConfigMap", "metadata": {"name": "x", "finalizers": ["kept", "canary"]}});
+    let set = json!({"f:metadata": {"f:finalizers": {"v:\"kept\"": {}}}});
+    let lacking = uncovered_fields(&manifest, &set);
+    let shown: Vec<String> = lacking.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, [".metadata.finalizers[1]"]);
+    let whole = json!({"f:metadata": {"f:finalizers": {}}});
+    assert!(lacking[0].is_in(&whole) && !lacking[0].is_in(&set) && !lacking[0].is_in(&json!({})));
 }

@@ -173,6 +173,7 @@ fn status_schema() -> Value {
                 "description": "Sizes that start gives back, by KIND/NAME; of a CronJob 1 if it was not suspended.",
                 "additionalProperties": { "type": "integer", "format": "int64" },
             },
+            "stoppedRevision": number("The revision whose sizes stoppedReplicas holds."),
             "hooks": {
                 "type": "array",
                 "description": "The hooks of the last operation that had any.",

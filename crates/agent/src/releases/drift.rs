@@ -4,7 +4,7 @@
 //! without a comparison of values, which the server normalises. What autoscalers and this product's own commands own is
 //! theirs and no drift.
 
-use c7n_manifests::uncovered_fields;
+use c7n_manifests::{FieldPath, uncovered_fields};
 use serde_json::{Map, Value};
 
 use super::crd::FIELD_MANAGER;
@@ -42,7 +42,7 @@ pub fn compare(manifest: &Value, live: Option<&Value>) -> Finding {
         .filter_map(|path| match owner(live, &path) {
             Some(owner) if owner.is_left_alone() => None,
             owner => Some(Changed {
-                field: shown(&path),
+                field: path.to_string(),
                 manager: owner.map(|owner| owner.manager),
             }),
         })
@@ -60,7 +60,7 @@ pub fn repaired(manifest: &Value, live: Option<&Value>, release: &str, namespace
     if let Some(live) = live {
         for path in uncovered_fields(manifest, &helms(live)) {
             if owner(live, &path).is_some_and(|owner| owner.is_left_alone()) {
-                remove(&mut object, &path);
+                path.remove_from(&mut object);
             }
         }
     }
@@ -115,29 +115,13 @@ impl Owner {
 }
 
 /// The manager, other than Helm, that has the field.
-fn owner(live: &Value, path: &[String]) -> Option<Owner> {
+fn owner(live: &Value, path: &FieldPath<'_>) -> Option<Owner> {
     let entry =
-        entries(live).find(|entry| entry["manager"] != HELM_MANAGER && owns(&entry["fieldsV1"], path))?;
+        entries(live).find(|entry| entry["manager"] != HELM_MANAGER && path.is_in(&entry["fieldsV1"]))?;
     Some(Owner {
         manager: word(entry, "manager").to_owned(),
         subresource: word(entry, "subresource").to_owned(),
     })
-}
-
-/// What is owned as a whole has nothing below it.
-fn owns(fields: &Value, path: &[String]) -> bool {
-    let is_leaf = |fields: &Value| fields.as_object().is_some_and(Map::is_empty);
-    let mut at = fields;
-    for (depth, key) in path.iter().enumerate() {
-        if depth > 0 && is_leaf(at) {
-            return true;
-        }
-        match at.get(key) {
-            Some(below) => at = below,
-            None => return false,
-        }
-    }
-    true
 }
 
 fn entries(live: &Value) -> impl Iterator<Item = &Value> {
@@ -157,47 +141,6 @@ fn merge(into: &mut Value, more: &Value) {
             Some(known) => merge(known, value),
             None => drop(into.insert(key.clone(), value.clone())),
         }
-    }
-}
-
-/// `f:spec`, `k:{"name":"web"}`, `f:image` as `.spec[name="web"].image`.
-fn shown(path: &[String]) -> String {
-    let mut text = String::new();
-    for part in path {
-        match part.split_once(':') {
-            Some(("f", field)) => {
-                text.push('.');
-                text.push_str(field);
-            }
-            Some(("k", key)) => {
-                let key: Map<String, Value> = serde_json::from_str(key).unwrap_or_default();
-                let key: Vec<String> = key
-                    .iter()
-                    .map(|(name, value)| format!("{name}={value}"))
-                    .collect();
-                text.push_str(&format!("[{}]", key.join(",")));
-            }
-            // A value could be anything; its place is enough.
-            _ => text.push_str("[…]"),
-        }
-    }
-    text
-}
-
-/// Takes a plain field out of the object; elements of lists stay.
-fn remove(object: &mut Value, path: &[String]) {
-    let Some((last, before)) = path.split_last() else {
-        return;
-    };
-    let mut at = object;
-    for part in before {
-        let Some(below) = part.strip_prefix("f:").and_then(|field| at.get_mut(field)) else {
-            return;
-        };
-        at = below;
-    }
-    if let (Some(field), Some(map)) = (last.strip_prefix("f:"), at.as_object_mut()) {
-        map.remove(field);
     }
 }
 
@@ -356,13 +299,5 @@ mod tests {
             "web"
         );
         assert_eq!(body["metadata"]["labels"]["app"], "web");
-    }
-
-    #[test]
-    fn values_of_sets_are_not_shown() {
-        assert_eq!(
-            shown(&["f:metadata".into(), "f:finalizers".into(), "v:\"canary\"".into()]),
-            ".metadata.finalizers[…]"
-        );
     }
 }

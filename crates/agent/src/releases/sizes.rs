@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::manifest::Made;
 use super::status::Sizes;
 
+/// The size that the API server gives where none is said.
+const UNSAID: i64 = 1;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workload {
     pub kind: String,
@@ -89,20 +92,28 @@ fn chart_size(kind: &str, manifest: &Value) -> Option<i64> {
 }
 
 pub fn size_of(kind: &str, live: &Value) -> i64 {
-    chart_size(kind, live).unwrap_or(1)
+    chart_size(kind, live).unwrap_or(UNSAID)
 }
 
-/// What was remembered counts: a workload that is at zero may be so because of an earlier half of this stop. Only a
-/// size that the chart has set meanwhile is newer.
+/// What was remembered counts: a workload that is at zero may be so because of an earlier half of this stop.
 pub fn to_remember(known: Option<&Sizes>, live: &[Sized]) -> Sizes {
     let size = |it: &Sized| {
-        let known = known.and_then(|sizes| sizes.get(&it.workload.title())).copied();
-        match known {
-            Some(known) if it.size == 0 || it.workload.of_chart != Some(it.size) => known,
-            _ => it.size,
-        }
+        let known = known.and_then(|sizes| sizes.get(&it.workload.title()));
+        known.copied().unwrap_or(it.size)
     };
     live.iter().map(|it| (it.workload.title(), size(it))).collect()
+}
+
+/// What is to be remembered of a revision that was made while the release was stopped: what its chart asks for, and of
+/// what it leaves open what was remembered before. What lives tells nothing: it was written with nothing of it running.
+pub fn of_newer(known: &Sizes, live: &[Sized]) -> Sizes {
+    let size = |workload: &Workload| {
+        let known = known.get(&workload.title()).copied();
+        workload.of_chart.or(known).unwrap_or(UNSAID)
+    };
+    live.iter()
+        .map(|it| (it.workload.title(), size(&it.workload)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -155,18 +166,26 @@ mod tests {
 
     #[test]
     fn an_upgrade_while_stopped_brings_its_new_sizes_and_new_workloads() {
-        let known = sizes(&[("Deployment/web", 7), ("Deployment/scaled", 4)]);
+        let known = sizes(&[
+            ("Deployment/web", 7),
+            ("Deployment/scaled", 4),
+            ("Deployment/gone", 1),
+        ]);
         let live = [
-            sized("Deployment", "web", Some(5), 5),
+            sized("Deployment", "web", Some(5), 0),
             sized("Deployment", "scaled", None, 0),
-            sized("Deployment", "new", Some(2), 2),
+            sized("Deployment", "new", Some(2), 0),
+            sized("StatefulSet", "open", None, 0),
+            sized("CronJob", "nightly", None, 0),
         ];
         assert_eq!(
-            to_remember(Some(&known), &live),
+            of_newer(&known, &live),
             sizes(&[
                 ("Deployment/web", 5),
                 ("Deployment/scaled", 4),
-                ("Deployment/new", 2)
+                ("Deployment/new", 2),
+                ("StatefulSet/open", 1),
+                ("CronJob/nightly", 1),
             ])
         );
     }

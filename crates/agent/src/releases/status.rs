@@ -76,6 +76,7 @@ pub struct Status {
     pub last_error: Option<String>,
     pub conditions: Vec<Condition>,
     pub stopped_replicas: Option<Sizes>,
+    pub stopped_revision: Option<u32>,
     pub hooks: Vec<Hook>,
 }
 

@@ -177,6 +177,7 @@ impl HelmEngine for WorkerEngine {
             wire.revision = request.revision;
             wire.confine(request.cluster_kinds);
             wire.force_conflicts = request.conflicts == crate::Conflicts::Overwrite;
+            wire.stopped = request.workloads == crate::Workloads::Stopped;
             wire.roll_back = request.on_failure == OnFailure::RollBack;
             self.change(wire, budget, cancel).await
         })

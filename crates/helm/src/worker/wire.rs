@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Chart, ClusterKinds, Conflicts, Deployment, EngineError, FieldConflict, HookRun, Install, Labels,
-    OnFailure, Ownership, Provenance, ReleaseId, ReleaseStatus, Upgrade,
+    OnFailure, Ownership, Provenance, ReleaseId, ReleaseStatus, Upgrade, Workloads,
 };
 
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 
 #[derive(Deserialize)]
 struct Greeting {
@@ -48,6 +48,7 @@ pub struct Request {
     cluster_kinds: Option<Vec<String>>,
     take_ownership: bool,
     pub force_conflicts: bool,
+    pub stopped: bool,
     pub roll_back: bool,
     pub revision: u32,
     pub keep_history: bool,
@@ -73,6 +74,7 @@ impl Request {
             cluster_kinds: None,
             take_ownership: false,
             force_conflicts: false,
+            stopped: false,
             roll_back: false,
             revision: 0,
             keep_history: false,
@@ -101,6 +103,7 @@ impl Request {
         wire.values = wanted.values.as_str().to_owned();
         wire.spec_digest = wanted.spec_digest.as_str().to_owned();
         wire.take_ownership = wanted.ownership == Ownership::Take;
+        wire.stopped = wanted.workloads == Workloads::Stopped;
         wire
     }
 
@@ -250,9 +253,9 @@ mod tests {
 
     #[test]
     fn a_worker_of_another_protocol_is_refused() {
-        assert_eq!(check_greeting(br#"{"protocol":1,"helm":"v4.3.1"}"#), Ok(()));
+        assert_eq!(check_greeting(br#"{"protocol":2,"helm":"v4.3.1"}"#), Ok(()));
         assert!(
-            check_greeting(br#"{"protocol":2}"#)
+            check_greeting(br#"{"protocol":3}"#)
                 .unwrap_err()
                 .contains("one version")
         );

@@ -8,6 +8,7 @@ use c7n_helm::storage::ReleaseStore;
 use c7n_helm::{
     Chart, ClusterKinds, Conflicts, Deployment, Done, EngineError, HelmEngine, History, Install, Labels,
     OnFailure, Ownership, ReleaseId, Rollback, SpecDigest, Uninstall, Upgrade, WorkerEngine, WorkerOptions,
+    Workloads,
 };
 use c7n_testbed::cluster::ClusterHandle;
 use c7n_testbed::programs::{self, Program};
@@ -25,6 +26,7 @@ pub struct Ground {
     pub kubeconfig: PathBuf,
     pub worker: PathBuf,
     pub store: ReleaseStore,
+    pub client: kube::Client,
     pub real_node: bool,
     helm: PathBuf,
     folder: tempfile::TempDir,
@@ -60,11 +62,13 @@ impl Ground {
             &kube::config::KubeConfigOptions::default(),
         )
         .await?;
+        let client = kube::Client::try_from(config)?;
         let mut options = WorkerOptions::new(&worker, kubeconfig, folder.path().join("workers"));
         options.processes = 2;
         Ok(Self {
             engine: WorkerEngine::new(options),
-            store: ReleaseStore::new(kube::Client::try_from(config)?),
+            store: ReleaseStore::new(client.clone()),
+            client,
             kubectl,
             kubeconfig: kubeconfig.to_path_buf(),
             worker,
@@ -154,6 +158,7 @@ impl Ground {
             revision,
             cluster_kinds: ClusterKinds::All,
             timeout: TIME,
+            workloads: Workloads::AsAsked,
             conflicts: Conflicts::Report,
             on_failure: OnFailure::Keep,
         };
@@ -205,5 +210,6 @@ fn deployment(id: &ReleaseId, chart: &Chart, values: &str, n: u8) -> Deployment 
         timeout: TIME,
         provenance: None,
         ownership: Ownership::Respect,
+        workloads: Workloads::AsAsked,
     }
 }

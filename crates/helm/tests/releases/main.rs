@@ -6,14 +6,17 @@
 mod by_hand;
 mod confined;
 mod conflicts;
+mod counting;
 mod ground;
 mod hooks;
+mod kills;
 mod labels;
 mod life;
 mod limits;
 mod recovery;
 mod secrets;
 mod shapes;
+mod stopped;
 mod stored;
 
 use std::future::Future;
@@ -80,6 +83,7 @@ async fn promises(ground: &Ground) -> Result<()> {
     play("confined records", confined::whatever_its_records_say(ground)).await?;
     play("secrets", secrets::never_show_in_an_error(ground)).await?;
     play("stored", stored::records_are_read_without_helm(ground)).await?;
+    play("stopped", stopped::a_release_runs_at_no_moment(ground)).await?;
     play("shapes", shapes::charts_of_every_shape(ground)).await?;
     play("shapes many", shapes::many_objects_and_long_values(ground)).await?;
     play("limits loop", limits::a_chart_that_loops_is_ended_alone(ground)).await?;
@@ -87,6 +91,7 @@ async fn promises(ground: &Ground) -> Result<()> {
     play("limits archive", limits::bad_archives_are_refused(ground)).await?;
     play("limits cancel", limits::an_operation_is_cancelled_at_once(ground)).await?;
     play("recovery", recovery::a_killed_worker_leaves_nothing_stuck(ground)).await?;
+    play("kills", kills::at_each_call_leave_nothing_behind(ground)).await?;
     if ground.real_node {
         play("hooks", hooks::run_and_are_reported(ground)).await?;
         play("hooks failed", hooks::that_fail_say_why(ground)).await?;

@@ -61,6 +61,7 @@ pub async fn a_killed_worker_leaves_nothing_stuck(ground: &Ground) -> Result<()>
                         revision: 1,
                         cluster_kinds: c7n_helm::ClusterKinds::All,
                         timeout: TIME,
+                        workloads: c7n_helm::Workloads::AsAsked,
                         conflicts: c7n_helm::Conflicts::Report,
                         on_failure: c7n_helm::OnFailure::Keep,
                     };
@@ -145,7 +146,7 @@ pub async fn a_killed_worker_leaves_nothing_stuck(ground: &Ground) -> Result<()>
 }
 
 /// Kills the workers that live in this folder, and no others.
-fn kill_workers_of(home: &std::path::Path) -> Result<()> {
+pub fn kill_workers_of(home: &std::path::Path) -> Result<()> {
     let mut killed = 0;
     for entry in std::fs::read_dir("/proc")?.flatten() {
         let Some(id) = entry

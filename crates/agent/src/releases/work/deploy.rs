@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use c7n_helm::{
     Chart, ClusterKinds, Conflicts, Deployment, Done, EngineError, Install, Labels,
-    OnFailure as EngineOnFailure, Ownership, Rollback, Upgrade, Values,
+    OnFailure as EngineOnFailure, Ownership, Rollback, Upgrade, Values, Workloads,
 };
 use tokio::time::timeout;
 
@@ -22,6 +22,9 @@ const BEYOND: Duration = Duration::from_secs(60);
 
 impl Job {
     pub(super) async fn install(mut self, wish: &Wish) -> Result<Verdict, ClusterError> {
+        if let Err(words) = self.stop_first(wish).await? {
+            return self.size_failed(wish, "StopFailed", &words).await;
+        }
         self.begin(Phase::Installing, &format!("installing {}", wish.chart()))
             .await?;
         let supplies = match self.supplies(wish).await {
@@ -50,6 +53,9 @@ impl Job {
     }
 
     pub(super) async fn upgrade(mut self, wish: &Wish, cause: Cause) -> Result<Verdict, ClusterError> {
+        if let Err(words) = self.stop_first(wish).await? {
+            return self.size_failed(wish, "StopFailed", &words).await;
+        }
         let words = self.words(wish, cause);
         self.begin(Phase::Upgrading, &words).await?;
         let supplies = match self.supplies(wish).await {
@@ -84,6 +90,9 @@ impl Job {
     }
 
     pub(super) async fn roll_back(mut self, wish: &Wish, revision: u32) -> Result<Verdict, ClusterError> {
+        if let Err(words) = self.stop_first(wish).await? {
+            return self.size_failed(wish, "StopFailed", &words).await;
+        }
         let words = format!("back to revision {revision} ({})", wish.chart());
         self.begin(Phase::RollingBack, &words).await?;
         let request = Rollback {
@@ -91,6 +100,7 @@ impl Job {
             revision,
             cluster_kinds: self.cluster_kinds(),
             timeout: wish.timeout,
+            workloads: workloads(wish),
             conflicts: self.first_conflicts(),
             on_failure: on_failure(wish),
         };
@@ -236,6 +246,7 @@ impl Job {
             timeout: wish.timeout,
             provenance: supplies.provenance(),
             ownership: Ownership::Respect,
+            workloads: workloads(wish),
         }
     }
 
@@ -266,6 +277,13 @@ impl Job {
             (Cause::Changed, Some(before)) if *before != chart => format!("from {before} to {chart}"),
             (Cause::Changed, _) => format!("{chart} with other values"),
         }
+    }
+}
+
+fn workloads(wish: &Wish) -> Workloads {
+    match wish.running {
+        Running::Started => Workloads::AsAsked,
+        Running::Stopped => Workloads::Stopped,
     }
 }
 

@@ -31,7 +31,7 @@ struct Found<'a> {
 impl Job {
     pub(super) async fn check_drift(mut self, wish: &Wish) -> Result<Verdict, ClusterError> {
         let made = match self.deployed_objects().await {
-            Ok(made) => made,
+            Ok((_, made)) => made,
             Err(words) => {
                 tracing::debug!(release = %self.release.id, words, "drift cannot be looked for");
                 return Ok(Verdict::DriftChecked);

@@ -1,5 +1,6 @@
 //! Stop and start: workloads to zero and back. The sizes are in the status before the first one is changed, so that a
-//! kill at any moment loses none.
+//! kill at any moment loses none. What Helm writes of a stopped release runs nothing from the first: then its record has
+//! the sizes that are new.
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
@@ -11,33 +12,84 @@ use serde_json::{Value, json};
 use super::{Job, Verdict};
 use crate::cluster::{ClusterError, KindName, deadline};
 use crate::releases::crd::FIELD_MANAGER;
+use crate::releases::history::Revision;
 use crate::releases::manifest::Made;
 use crate::releases::memory::Prospect;
 use crate::releases::sizes::{self, Sized, Workload};
-use crate::releases::spec::Wish;
+use crate::releases::spec::{Running, Wish};
 use crate::releases::status::{Phase, Report};
 
 /// Workloads that are asked for or changed at once.
 const AT_ONCE: usize = 8;
 
+/// What became of a stop.
+enum Down {
+    /// It was so already.
+    Before,
+    Now {
+        made: Vec<Made>,
+    },
+}
+
 impl Job {
     pub(super) async fn stop(mut self, wish: &Wish) -> Result<Verdict, ClusterError> {
-        let made = match self.deployed_objects().await {
-            Ok(made) => made,
-            Err(words) => return self.size_failed(wish, "StopFailed", &words).await,
+        match self.bring_down().await? {
+            Ok(Down::Before) => {
+                self.flush().await?;
+                Ok(Verdict::DriftChecked)
+            }
+            Ok(Down::Now { made }) => {
+                let words = sizes::told(&made);
+                self.report(&Report::Stopped { words: &words });
+                self.flush().await?;
+                Ok(Verdict::Done)
+            }
+            Err(words) => self.size_failed(wish, "StopFailed", &words).await,
+        }
+    }
+
+    /// Before Helm writes a release that is to be stopped: what runs is brought down, and its sizes are remembered.
+    /// Afterwards nobody could tell them any more.
+    pub(super) async fn stop_first(&mut self, wish: &Wish) -> Result<Result<(), String>, ClusterError> {
+        if wish.running == Running::Started {
+            return Ok(Ok(()));
+        }
+        let is_deployed = |it: &Revision| it.status == c7n_helm::ReleaseStatus::Deployed;
+        if !self.history.values().any(is_deployed) {
+            // Whatever is made next is newer.
+            self.status.stopped_replicas.get_or_insert_default();
+            self.status.stopped_revision = Some(0);
+            return Ok(Ok(()));
+        }
+        if self.status.stopped_replicas.is_none() {
+            return Ok(self.bring_down().await?.map(drop));
+        }
+        let sized = self.status.revision.unwrap_or_default();
+        self.status.stopped_revision.get_or_insert(sized);
+        Ok(Ok(()))
+    }
+
+    async fn bring_down(&mut self) -> Result<Result<Down, String>, ClusterError> {
+        let (revision, made) = match self.deployed_objects().await {
+            Ok(deployed) => deployed,
+            Err(words) => return Ok(Err(words)),
         };
         let live = self.look(&sizes::workloads(&made)).await?;
         let remembered = self.status.stopped_replicas.clone();
-        let wanted = sizes::to_remember(remembered.as_ref(), &live);
+        let sized = self.status.stopped_revision.or(self.written.revision);
+        let wanted = match &remembered {
+            Some(known) if sized != Some(revision) => sizes::of_newer(known, &live),
+            known => sizes::to_remember(known.as_ref(), &live),
+        };
         let running: Vec<&Sized> = live.iter().filter(|it| it.size > 0).collect();
         if running.is_empty()
             && self.status.phase == Some(Phase::Stopped)
             && remembered.as_ref() == Some(&wanted)
         {
-            self.flush().await?;
-            return Ok(Verdict::DriftChecked);
+            return Ok(Ok(Down::Before));
         }
         self.status.stopped_replicas = Some(wanted);
+        self.status.stopped_revision = Some(revision);
         self.report(&Report::Working {
             phase: Phase::Stopping,
             words: "workloads are scaled to zero",
@@ -45,13 +97,10 @@ impl Job {
         self.flush().await?;
         let targets = running.iter().map(|it| (it.workload.clone(), 0)).collect();
         if let Err(words) = self.resize(targets).await {
-            return self.size_failed(wish, "StopFailed", &words).await;
+            return Ok(Err(words));
         }
         tracing::info!(release = %self.release.id, workloads = running.len(), "stopped");
-        let words = sizes::told(&made);
-        self.report(&Report::Stopped { words: &words });
-        self.flush().await?;
-        Ok(Verdict::Done)
+        Ok(Ok(Down::Now { made }))
     }
 
     pub(super) async fn start(mut self, wish: &Wish) -> Result<Verdict, ClusterError> {
@@ -62,7 +111,7 @@ impl Job {
         });
         self.flush().await?;
         let made = match self.deployed_objects().await {
-            Ok(made) => made,
+            Ok((_, made)) => made,
             Err(words) => return self.size_failed(wish, "StartFailed", &words).await,
         };
         let workloads = sizes::workloads(&made);
@@ -85,12 +134,13 @@ impl Job {
         }
         tracing::info!(release = %self.release.id, workloads = count, "started");
         self.status.stopped_replicas = None;
+        self.status.stopped_revision = None;
         self.report(&Report::Running);
         self.flush().await?;
         Ok(Verdict::Done)
     }
 
-    async fn size_failed(
+    pub(super) async fn size_failed(
         mut self,
         wish: &Wish,
         reason: &'static str,
@@ -108,17 +158,16 @@ impl Job {
         })
     }
 
-    /// What the newest deployed revision is made of.
-    pub(super) async fn deployed_objects(&self) -> Result<Vec<Made>, String> {
+    /// The newest deployed revision, and what it is made of.
+    pub(super) async fn deployed_objects(&self) -> Result<(u32, Vec<Made>), String> {
         let deployed = self
             .history
             .values()
             .rev()
             .find(|it| it.status == c7n_helm::ReleaseStatus::Deployed)
             .ok_or_else(|| "no revision is deployed".to_owned())?;
-        self.hand
-            .manifest(&self.release.id, deployed.number)
-            .await
+        let made = self.hand.manifest(&self.release.id, deployed.number).await;
+        made.map(|made| (deployed.number, made))
             .map_err(|error| error.to_string())
     }
 

@@ -92,3 +92,32 @@ async fn an_upgrade_while_stopped_stays_stopped_and_brings_its_sizes_to_the_star
     has_replicas(&scene, "web", 1).await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_release_can_be_stopped_from_the_first_and_together_with_an_upgrade() -> Result<()> {
+    let scene = Scene::new("stopnew").await?;
+    let wish = |replicas: u32| Wish::new("web", "web", "1.0.0").values(&format!("replicas: {replicas}"));
+    let stopped = |revision: u64| {
+        move |status: &serde_json::Value| status["phase"] == "Stopped" && status["revision"] == revision
+    };
+    scene
+        .push(&[&wish(2).with("stopped: true")], "Install, stopped")
+        .await?;
+    let status = scene.becomes("web", "installed and stopped", stopped(1)).await?;
+    assert_eq!(status["stoppedReplicas"], json!({ "Deployment/web": 2 }));
+    assert_eq!(replicas(&scene, "web").await?, 0);
+    scene.push(&[&wish(2)], "Start").await?;
+    scene.deployed("web", 1).await?;
+    has_replicas(&scene, "web", 2).await?;
+
+    scene
+        .push(&[&wish(3).with("stopped: true")], "Upgrade and stop")
+        .await?;
+    let status = scene.becomes("web", "upgraded and stopped", stopped(2)).await?;
+    assert_eq!(status["stoppedReplicas"], json!({ "Deployment/web": 3 }));
+    assert_eq!(replicas(&scene, "web").await?, 0);
+    scene.push(&[&wish(3)], "Start again").await?;
+    scene.deployed("web", 2).await?;
+    has_replicas(&scene, "web", 3).await?;
+    Ok(())
+}
