@@ -1,7 +1,7 @@
 //! The catalogue: applications and their uploaded versions.
 
 use c7n_api::{App, AppVersion, AppVersionDetails, ChartSource};
-use c7n_charts::{Metadata, Version};
+use c7n_charts::{ChartType, Metadata, Version};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
@@ -295,6 +295,7 @@ fn version(row: &SqliteRow) -> Result<AppVersion, StoreError> {
         digest: Some(format!("sha256:{}", row.try_get::<String, _>("digest")?)),
         size: Some(row.try_get("size")?),
         deprecated: metadata.deprecated,
+        library: metadata.chart_type() == ChartType::Library,
         created_by: Some(row.try_get("created_by")?),
         created_ms: Some(row.try_get("created_ms")?),
     })

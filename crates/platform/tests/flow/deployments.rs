@@ -511,3 +511,48 @@ async fn the_agent_reads_the_charts_of_the_projects_it_delivers_for() {
         "it is no credential yet"
     );
 }
+
+fn library(version: &str) -> Vec<u8> {
+    let chart = Chart {
+        name: "web",
+        version,
+        values: "",
+        schema: None,
+    };
+    chart.archive_with("type: library\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_library_is_published_and_never_deployed() {
+    let shop = shop_with_web(&[("1.0.0", VALUES)]).await;
+    let admin = shop.server.admin();
+    publish(&shop, library("1.1.0")).await;
+
+    let versions = shop.get("/projects/shop/apps/web/versions").await;
+    let shown: Vec<_> = versions
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (&it["version"], &it["library"]))
+        .collect();
+    assert_eq!(
+        shown,
+        [(&json!("1.1.0"), &json!(true)), (&json!("1.0.0"), &json!(false))]
+    );
+
+    commit(call(&admin, "", json!({"chart": {"app": "web", "version": "1.0.0"}})).await);
+    for (path, version) in [("", "1.1.0"), ("", "^1"), ("/web/upgrade", "1.1.0")] {
+        let body = json!({"chart": {"app": "web", "version": version}});
+        let refused = call(&admin, path, body)
+            .await
+            .refused(StatusCode::UNPROCESSABLE_ENTITY);
+        let told = refused.to_string();
+        assert!(
+            told.contains("web 1.1.0 is a library chart") && told.contains("dependencies"),
+            "{told}"
+        );
+    }
+    let clone = shop.clone().await;
+    let written = file(&clone, "releases/web.yaml").await;
+    assert!(written.contains("1.0.0"), "{written}");
+}

@@ -65,8 +65,9 @@ impl Row for c7n_api::AppVersion {
     const HEAD: &'static [&'static str] = &["VERSION", "APP VERSION", "PUBLISHED", "BY", "DESCRIPTION"];
     fn cells(&self) -> Vec<String> {
         let deprecated = if self.deprecated { " (deprecated)" } else { "" };
+        let library = if self.library { " (library)" } else { "" };
         vec![
-            format!("{}{deprecated}", self.version),
+            format!("{}{library}{deprecated}", self.version),
             dash(self.app_version.as_deref()),
             self.created_ms
                 .map_or_else(|| "-".to_owned(), |created| format!("{} ago", age(created))),

@@ -25,9 +25,14 @@ pub async fn run(global: &Global, publish: Publish) -> Result<()> {
         .upload(&["projects", project, "charts"], "application/gzip", archive)
         .await?;
     output::print_one(global.output, &version)?;
-    eprintln!(
-        "next: `c7n deploy -p {project} {} {} --env ENVIRONMENT`",
-        version.app, version.version
-    );
+    match version.library {
+        true => {
+            eprintln!("it is a library: other charts name it in their dependencies, and it is not deployed")
+        }
+        false => eprintln!(
+            "next: `c7n deploy -p {project} {} {} --env ENVIRONMENT`",
+            version.app, version.version
+        ),
+    }
     Ok(())
 }
