@@ -1,6 +1,6 @@
 //! The catalogue: applications and their uploaded versions.
 
-use c7n_api::{App, AppVersion, AppVersionDetails, ChartSource};
+use c7n_api::{App, AppVersion, AppVersionDetails, ChartSource, EventChange};
 use c7n_charts::{ChartType, Metadata, Version};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -185,11 +185,11 @@ impl Tx {
         .execute(self.connection())
         .await
         .map_err(|e| StoreError::from(e).or_exists("an application of this name"))?;
-        Ok(())
+        self.app_changed(new.id).await
     }
 
     /// The digests of its archives, which may be used by nobody now.
-    pub async fn delete_app(&mut self, app: &str) -> Result<Vec<String>, StoreError> {
+    pub async fn delete_app(&mut self, project: &str, app: &str) -> Result<Vec<String>, StoreError> {
         let digests = sqlx::query_scalar("SELECT DISTINCT digest FROM app_versions WHERE app_id = $1")
             .bind(app)
             .fetch_all(self.connection())
@@ -198,7 +198,22 @@ impl Tx {
             .bind(app)
             .execute(self.connection())
             .await?;
+        let change = EventChange::AppDeleted { id: app.to_owned() };
+        self.event(Some(project), None, &change).await?;
         Ok(digests)
+    }
+
+    /// The digest of its archive, which may be used by nobody now. `None` when there is no such version.
+    pub async fn delete_version(&mut self, app: &str, version: &str) -> Result<Option<String>, StoreError> {
+        let digest = sqlx::query_scalar(
+            "DELETE FROM app_versions WHERE app_id = $1 AND version = $2 RETURNING digest",
+        )
+        .bind(app)
+        .bind(version)
+        .fetch_optional(self.connection())
+        .await?;
+        self.app_changed(app).await?;
+        Ok(digest)
     }
 
     /// The digest that this version was published with.
@@ -229,8 +244,23 @@ impl Tx {
         .bind(now_ms())
         .execute(self.connection())
         .await?;
-        Ok(())
+        self.app_changed(new.app_id).await
     }
+}
+
+/// The application with the id of its project.
+pub(super) async fn view(
+    connection: &mut SqliteConnection,
+    addresses: &Addresses,
+    id: &str,
+) -> Result<Option<(String, App)>, StoreError> {
+    let row = sqlx::query(const_sql(VIEW, "WHERE a.id = $1"))
+        .bind(id)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let project = row.try_get("project_id")?;
+    Ok(Some((project, app(connection, addresses, &row).await?)))
 }
 
 async fn app(

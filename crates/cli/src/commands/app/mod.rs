@@ -1,5 +1,6 @@
 mod create;
 mod delete;
+mod delete_version;
 mod list;
 mod publish;
 mod show;
@@ -26,6 +27,8 @@ pub enum App {
     Versions(versions::Versions),
     /// Delete an application with its versions
     Delete(delete::Delete),
+    /// Delete one published version of an application
+    DeleteVersion(delete_version::DeleteVersion),
     /// Tokens with which plain helm reads the charts of a project
     #[command(subcommand)]
     Token(token::Token),
@@ -39,6 +42,7 @@ pub async fn run(global: &Global, command: App) -> Result<()> {
         App::Publish(command) => publish::run(global, command).await,
         App::Versions(command) => versions::run(global, command).await,
         App::Delete(command) => delete::run(global, command).await,
+        App::DeleteVersion(command) => delete_version::run(global, command).await,
         App::Token(command) => token::run(global, command).await,
     }
 }
