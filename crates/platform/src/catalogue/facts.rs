@@ -317,6 +317,7 @@ fn outside_version(app: &App, version: &str) -> AppVersion {
         size: None,
         deprecated: false,
         library: false,
+        signed: false,
         created_by: None,
         created_ms: None,
     }

@@ -9,7 +9,8 @@ use super::clusters::const_sql;
 use super::{Addresses, Store, StoreError, Tx, from_json, json, now_ms};
 
 const VIEW: &str = "SELECT a.*, p.name AS project FROM apps a JOIN projects p ON p.id = a.project_id ";
-const VERSION: &str = "SELECT v.version, v.digest, v.size, v.metadata, v.created_by, v.created_ms, a.name AS app \
+const VERSION: &str = "SELECT v.version, v.digest, v.size, v.metadata, v.created_by, v.created_ms, \
+     v.provenance IS NOT NULL AS signed, a.name AS app \
      FROM app_versions v JOIN apps a ON a.id = v.app_id ";
 
 pub struct NewAppRow<'a> {
@@ -98,7 +99,7 @@ impl Store {
         wanted: &str,
     ) -> Result<Option<AppVersionDetails>, StoreError> {
         let row = sqlx::query(
-            "SELECT v.*, a.name AS app FROM app_versions v JOIN apps a ON a.id = v.app_id \
+            "SELECT v.*, v.provenance IS NOT NULL AS signed, a.name AS app FROM app_versions v JOIN apps a ON a.id = v.app_id \
              WHERE v.app_id = $1 AND v.version = $2",
         )
         .bind(app)
@@ -146,6 +147,19 @@ impl Store {
         .bind(file)
         .fetch_optional(self.readers())
         .await?)
+    }
+
+    /// The provenance file of the archive that the project's repository has under this name.
+    pub async fn provenance_of(&self, project: &str, file: &str) -> Result<Option<String>, StoreError> {
+        let found: Option<Option<String>> = sqlx::query_scalar(
+            "SELECT v.provenance FROM app_versions v JOIN apps a ON a.id = v.app_id \
+             WHERE a.project_id = $1 AND a.name || '-' || v.version || '.tgz' = $2",
+        )
+        .bind(project)
+        .bind(file)
+        .fetch_optional(self.readers())
+        .await?;
+        Ok(found.flatten())
     }
 
     /// Whether any version has this archive.
@@ -225,6 +239,23 @@ impl Tx {
                 .fetch_optional(self.connection())
                 .await?,
         )
+    }
+
+    /// False when there is no such version.
+    pub async fn sign_version(
+        &mut self,
+        app: &str,
+        version: &str,
+        provenance: &str,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE app_versions SET provenance = $1 WHERE app_id = $2 AND version = $3")
+            .bind(provenance)
+            .bind(app)
+            .bind(version)
+            .execute(self.connection())
+            .await?;
+        self.app_changed(app).await?;
+        Ok(done.rows_affected() > 0)
     }
 
     pub async fn publish_version(&mut self, new: &NewVersionRow<'_>) -> Result<(), StoreError> {
@@ -326,6 +357,7 @@ fn version(row: &SqliteRow) -> Result<AppVersion, StoreError> {
         size: Some(row.try_get("size")?),
         deprecated: metadata.deprecated,
         library: metadata.chart_type() == ChartType::Library,
+        signed: row.try_get("signed")?,
         created_by: Some(row.try_get("created_by")?),
         created_ms: Some(row.try_get("created_ms")?),
     })

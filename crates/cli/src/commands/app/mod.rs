@@ -69,9 +69,10 @@ impl Row for c7n_api::AppVersion {
     const HEAD: &'static [&'static str] = &["VERSION", "APP VERSION", "PUBLISHED", "BY", "DESCRIPTION"];
     fn cells(&self) -> Vec<String> {
         let deprecated = if self.deprecated { " (deprecated)" } else { "" };
+        let signed = if self.signed { " (signed)" } else { "" };
         let library = if self.library { " (library)" } else { "" };
         vec![
-            format!("{}{library}{deprecated}", self.version),
+            format!("{}{library}{signed}{deprecated}", self.version),
             dash(self.app_version.as_deref()),
             self.created_ms
                 .map_or_else(|| "-".to_owned(), |created| format!("{} ago", age(created))),

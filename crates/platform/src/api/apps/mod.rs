@@ -5,6 +5,7 @@ mod delete;
 mod delete_version;
 mod publish;
 mod read;
+mod sign_version;
 mod tokens;
 mod versions;
 
@@ -39,6 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
             versions::get_app_version,
             delete_version::delete_app_version
         ))
+        .routes(routes!(sign_version::sign_app_version))
         .routes(routes!(tokens::list_chart_tokens, tokens::issue_chart_token))
         .routes(routes!(tokens::revoke_chart_token))
         .merge(publish)
