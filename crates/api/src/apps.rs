@@ -73,6 +73,11 @@ pub struct AppVersion {
     /// Bytes of the archive, where it is known.
     pub size: Option<i64>,
     pub deprecated: bool,
+    /// Whether it is only for other charts, which name it in their dependencies: it cannot be deployed. Of a chart of another
+    /// repository this is known of a single version and not in lists.
+    pub library: bool,
+    /// Whether its provenance file is kept beside it.
+    pub signed: bool,
     pub created_by: Option<String>,
     pub created_ms: Option<i64>,
 }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Cluster, Command, Environment, HistoryEntry, Instance, LiveObject, Vitals};
+use crate::{App, Cluster, Command, Environment, HistoryEntry, Instance, LiveObject, Vitals};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
@@ -27,6 +27,11 @@ pub enum EventChange {
     Reset,
     Cluster(Box<Cluster>),
     ClusterDeleted {
+        id: String,
+    },
+    /// An application was made, or what is published of it has changed.
+    App(Box<App>),
+    AppDeleted {
         id: String,
     },
     Environment(Box<Environment>),

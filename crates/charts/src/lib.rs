@@ -12,6 +12,7 @@
 pub mod archive;
 mod digest;
 pub mod index;
+mod provenance;
 pub mod repository;
 pub mod values;
 pub mod version;
@@ -20,6 +21,7 @@ mod yaml;
 pub use archive::{ArchiveError, Budget, ChartArchive, ChartType, Metadata};
 pub use digest::Digest;
 pub use index::{Index, IndexEntry, IndexError};
+pub use provenance::{ProvenanceError, check_provenance};
 pub use repository::{
     ChartClient, ChartClientOptions, ChartRef, Credentials, Fetched, Provenance, RepositoryError,
 };

@@ -97,12 +97,13 @@ impl Client {
     /// Sends bytes as they are.
     pub async fn upload<T: DeserializeOwned>(
         &self,
+        method: Method,
         path: &[&str],
         content_type: &str,
         body: Vec<u8>,
     ) -> Result<T> {
         let request = self
-            .request(Method::POST, path, &[])?
+            .request(method, path, &[])?
             .timeout(UPLOAD_DEADLINE)
             .header(header::CONTENT_TYPE, content_type)
             .body(body);

@@ -97,9 +97,13 @@ impl From<FactsError> for Failure {
             FactsError::BadVersion(_) => {
                 Self::invalid(text, "write a version like 1.2.3, or a range like ^1.2")
             }
-            FactsError::BadChart(_) | FactsError::Library(_) => {
+            FactsError::BadChart(_) => {
                 Self::invalid(text, "choose another version, or tell the keeper of the chart")
             }
+            FactsError::Library { .. } => Self::invalid(
+                text,
+                "nothing was written; deploy a chart that names it in its dependencies",
+            ),
             FactsError::Repository(error) => error.into(),
             FactsError::Seal(error) => Self::internal(&error),
             FactsError::Store(error) => error.into(),

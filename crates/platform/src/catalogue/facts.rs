@@ -11,7 +11,7 @@ use c7n_api::{App, AppVersion, AppVersionDetails, ChartChoice, ChartSource};
 use c7n_charts::repository::{
     ChartClient, ChartClientOptions, ChartRef, Credentials, Provenance, RepositoryError,
 };
-use c7n_charts::{Budget, ChartArchive, Constraint, Version};
+use c7n_charts::{Budget, ChartArchive, ChartType, Constraint, Version};
 
 use super::{Seal, SealError};
 use crate::store::{Store, StoreError, repository_url};
@@ -34,8 +34,10 @@ pub enum FactsError {
     BadVersion(String),
     #[error("the chart that the repository gives cannot be used: {0}")]
     BadChart(String),
-    #[error("the version {0} is a library chart, which only other charts use")]
-    Library(String),
+    #[error(
+        "{chart} {version} is a library chart: other charts use what is in it, and it installs nothing itself"
+    )]
+    Library { chart: String, version: String },
     #[error(transparent)]
     Repository(#[from] RepositoryError),
     #[error(transparent)]
@@ -122,6 +124,7 @@ impl ChartFacts {
                 digest: Some(chart.digest.to_string()),
                 size: i64::try_from(chart.size).ok(),
                 deprecated: metadata.deprecated,
+                library: is_library(&chart),
                 ..outside_version(app, &metadata.version)
             },
             values: chart.values,
@@ -142,7 +145,12 @@ impl ChartFacts {
             Place::Uploaded(app) => self.uploaded(&app, wanted).await,
             Place::Outside(app, source) => {
                 let chart = self.fetch(&app, &source, wanted).await?;
-                check_type(&chart)?;
+                if is_library(&chart) {
+                    return Err(FactsError::Library {
+                        chart: source.chart_name,
+                        version: chart.metadata.version,
+                    });
+                }
                 Ok(Facts {
                     repo_url: source.repo_url,
                     chart: source.chart_name,
@@ -202,6 +210,12 @@ impl ChartFacts {
                 },
             }
         })?;
+        if chosen.library {
+            return Err(FactsError::Library {
+                chart: app.name.clone(),
+                version: chosen.version.clone(),
+            });
+        }
         let details = self.store.app_version(&app.id, &chosen.version).await?;
         let (defaults, schema) = details.map_or((None, None), |details| (details.values, details.schema));
         Ok(Facts {
@@ -289,11 +303,8 @@ impl ChartFacts {
     }
 }
 
-fn check_type(chart: &ChartArchive) -> Result<(), FactsError> {
-    match chart.metadata.chart_type() {
-        c7n_charts::ChartType::Library => Err(FactsError::Library(chart.metadata.version.clone())),
-        c7n_charts::ChartType::Application => Ok(()),
-    }
+fn is_library(chart: &ChartArchive) -> bool {
+    chart.metadata.chart_type() == ChartType::Library
 }
 
 fn outside_version(app: &App, version: &str) -> AppVersion {
@@ -305,6 +316,8 @@ fn outside_version(app: &App, version: &str) -> AppVersion {
         digest: None,
         size: None,
         deprecated: false,
+        library: false,
+        signed: false,
         created_by: None,
         created_ms: None,
     }

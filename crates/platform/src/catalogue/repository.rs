@@ -1,4 +1,4 @@
-//! The chart repository of a project: `/charts/PROJECT/index.yaml` and the archives, as plain `helm` reads them.
+//! The chart repository of a project: `/charts/PROJECT/index.yaml`, the archives and their provenance files, as plain `helm` reads them.
 //!
 //! Who asks comes with a token as `Bearer`, or as the password of `Basic` with any user name: a token of the project's
 //! repository, an API token of somebody who sees the project, or the credential of an agent that delivers for the project.
@@ -90,6 +90,9 @@ impl Charts {
         if file == "index.yaml" {
             return self.index(&project, headers).await;
         }
+        if let Some(archive) = file.strip_suffix(".prov") {
+            return self.provenance(&project, archive, headers).await;
+        }
         let digest = self.store.archive_of(&project, file).await?.ok_or(No::Hidden)?;
         let etag = format!("\"{digest}\"");
         if is_known(headers, &etag) {
@@ -119,6 +122,16 @@ impl Charts {
         Ok((headers, Body::from_stream(ReaderStream::new(archive))).into_response())
     }
 
+    async fn provenance(&self, project: &str, archive: &str, headers: &HeaderMap) -> Result<Response, No> {
+        let text = self
+            .store
+            .provenance_of(project, archive)
+            .await?
+            .ok_or(No::Hidden)?;
+        // A version may be signed anew.
+        Ok(revalidated("text/plain; charset=utf-8", text, headers))
+    }
+
     async fn index(&self, project: &str, headers: &HeaderMap) -> Result<Response, No> {
         let mut index = Index::default();
         let mut newest = 0;
@@ -135,17 +148,7 @@ impl Charts {
         }
         // When it changed last, so that the same content is the same text.
         index.generated = rfc3339(newest);
-        let text = index.to_yaml();
-        let etag = format!("\"{}\"", Digest::of(text.as_bytes()).hex());
-        if is_known(headers, &etag) {
-            return Ok(not_modified(&etag));
-        }
-        let headers = [
-            (header::CONTENT_TYPE, "application/yaml".to_owned()),
-            (header::ETAG, etag),
-            (header::CACHE_CONTROL, "private, no-cache".to_owned()),
-        ];
-        Ok((headers, text).into_response())
+        Ok(revalidated("application/yaml", index.to_yaml(), headers))
     }
 
     /// The id of the project, for those who may read its charts.
@@ -207,6 +210,20 @@ fn is_known(headers: &HeaderMap, etag: &str) -> bool {
             .map(|one| one.trim().trim_start_matches("W/"))
             .any(|one| one == "*" || one == etag)
     })
+}
+
+/// A text that may be another the next time.
+fn revalidated(content_type: &'static str, text: String, headers: &HeaderMap) -> Response {
+    let etag = format!("\"{}\"", Digest::of(text.as_bytes()).hex());
+    if is_known(headers, &etag) {
+        return not_modified(&etag);
+    }
+    let headers = [
+        (header::CONTENT_TYPE, content_type.to_owned()),
+        (header::ETAG, etag),
+        (header::CACHE_CONTROL, "private, no-cache".to_owned()),
+    ];
+    (headers, text).into_response()
 }
 
 fn not_modified(etag: &str) -> Response {

@@ -35,6 +35,7 @@ pub use files::{PutFile, RemoveFile, list_files, read_file};
 pub use instance::Deploy;
 use plan::Plan;
 use preview::Preview;
+use release::Release;
 pub use release::check_repository;
 pub use roll_back::RollBack;
 pub use run_state::RunState;
@@ -205,6 +206,27 @@ impl Deployer {
     async fn snapshot(&self, row: &IntakeRow) -> Result<Snapshot, DeployError> {
         let (path, branch) = (self.repositories.path(&row.id), row.branch.clone());
         Ok(blocking(move || Snapshot::read(&path, &branch)).await?)
+    }
+
+    /// The instances that an environment's newest commit makes of this version of a chart, delivered or not.
+    pub async fn instances_of(
+        &self,
+        environment_id: &str,
+        repo_url: &str,
+        chart: &str,
+        version: &str,
+    ) -> Result<Vec<String>, DeployError> {
+        let Some(row) = self.store.intake_row(environment_id).await? else {
+            return Ok(Vec::new());
+        };
+        let snapshot = self.snapshot(&row).await?;
+        let is_it = |release: &Release<'_>| {
+            release.chart_name() == chart
+                && release.chart_version() == version
+                && release.repo_url().trim_end_matches('/') == repo_url
+        };
+        let found = Release::all(&snapshot).filter(is_it);
+        Ok(found.map(|release| release.name().to_owned()).collect())
     }
 
     /// The file at the head of the branch, or all of them.

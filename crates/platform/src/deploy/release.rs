@@ -26,26 +26,33 @@ pub(super) struct Release<'a> {
 impl<'a> Release<'a> {
     /// `None` when nothing describes it.
     pub fn find(snapshot: &'a Snapshot, instance: &str) -> Result<Option<Self>, DeployError> {
-        let mut found: Option<Self> = None;
-        for (file, manifest) in &snapshot.manifests {
-            let Ok(objects) = &manifest.outcome else { continue };
-            for object in objects.iter().filter(|object| is_instance(object, instance)) {
-                if let Some(first) = &found {
-                    return Err(DeployError::Twice {
-                        instance: instance.to_owned(),
-                        first: first.file.to_owned(),
-                        second: file.clone(),
-                    });
-                }
-                found = Some(Self {
-                    file,
-                    bytes: &manifest.bytes,
-                    document: object.source.document,
-                    object,
-                });
-            }
+        let mut found = Self::all(snapshot).filter(|release| release.name() == instance);
+        let first = found.next();
+        match (&first, found.next()) {
+            (Some(first), Some(second)) => Err(DeployError::Twice {
+                instance: instance.to_owned(),
+                first: first.file.to_owned(),
+                second: second.file.to_owned(),
+            }),
+            _ => Ok(first),
         }
-        Ok(found)
+    }
+
+    /// Whatever instances are described.
+    pub fn all(snapshot: &'a Snapshot) -> impl Iterator<Item = Self> {
+        snapshot.manifests.iter().flat_map(|(file, manifest)| {
+            let objects = manifest.outcome.iter().flatten();
+            objects.filter(|object| is_release(object)).map(|object| Self {
+                file,
+                bytes: &manifest.bytes,
+                document: object.source.document,
+                object,
+            })
+        })
+    }
+
+    pub fn name(&self) -> &'a str {
+        &self.object.id.name
     }
 
     /// The one that has to be there, in a place where it can be changed.
@@ -99,14 +106,16 @@ impl<'a> Release<'a> {
     }
 }
 
-fn is_instance(object: &Object, instance: &str) -> bool {
-    object.id.group == GROUP && object.id.kind == KIND && object.id.name == instance
+fn is_release(object: &Object) -> bool {
+    object.id.group == GROUP && object.id.kind == KIND
 }
 
 /// The text of the document that describes the instance, in a file of long ago. `None` where none does.
 pub(super) fn text_in(file: &str, bytes: &[u8], instance: &str) -> Option<String> {
     let objects = parse_file(file, bytes, &Limits::default()).ok()?;
-    let object = objects.iter().find(|object| is_instance(object, instance))?;
+    let object = objects
+        .iter()
+        .find(|object| is_release(object) && object.id.name == instance)?;
     edit::is_whole_document(bytes, object).ok()?;
     edit::document_text(file, bytes, object.source.document).ok()
 }

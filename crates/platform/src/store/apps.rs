@@ -1,7 +1,7 @@
 //! The catalogue: applications and their uploaded versions.
 
-use c7n_api::{App, AppVersion, AppVersionDetails, ChartSource};
-use c7n_charts::{Metadata, Version};
+use c7n_api::{App, AppVersion, AppVersionDetails, ChartSource, EventChange};
+use c7n_charts::{ChartType, Metadata, Version};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
@@ -9,7 +9,8 @@ use super::clusters::const_sql;
 use super::{Addresses, Store, StoreError, Tx, from_json, json, now_ms};
 
 const VIEW: &str = "SELECT a.*, p.name AS project FROM apps a JOIN projects p ON p.id = a.project_id ";
-const VERSION: &str = "SELECT v.version, v.digest, v.size, v.metadata, v.created_by, v.created_ms, a.name AS app \
+const VERSION: &str = "SELECT v.version, v.digest, v.size, v.metadata, v.created_by, v.created_ms, \
+     v.provenance IS NOT NULL AS signed, a.name AS app \
      FROM app_versions v JOIN apps a ON a.id = v.app_id ";
 
 pub struct NewAppRow<'a> {
@@ -98,7 +99,7 @@ impl Store {
         wanted: &str,
     ) -> Result<Option<AppVersionDetails>, StoreError> {
         let row = sqlx::query(
-            "SELECT v.*, a.name AS app FROM app_versions v JOIN apps a ON a.id = v.app_id \
+            "SELECT v.*, v.provenance IS NOT NULL AS signed, a.name AS app FROM app_versions v JOIN apps a ON a.id = v.app_id \
              WHERE v.app_id = $1 AND v.version = $2",
         )
         .bind(app)
@@ -148,6 +149,19 @@ impl Store {
         .await?)
     }
 
+    /// The provenance file of the archive that the project's repository has under this name.
+    pub async fn provenance_of(&self, project: &str, file: &str) -> Result<Option<String>, StoreError> {
+        let found: Option<Option<String>> = sqlx::query_scalar(
+            "SELECT v.provenance FROM app_versions v JOIN apps a ON a.id = v.app_id \
+             WHERE a.project_id = $1 AND a.name || '-' || v.version || '.tgz' = $2",
+        )
+        .bind(project)
+        .bind(file)
+        .fetch_optional(self.readers())
+        .await?;
+        Ok(found.flatten())
+    }
+
     /// Whether any version has this archive.
     pub async fn archive_is_used(&self, digest: &str) -> Result<bool, StoreError> {
         let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM app_versions WHERE digest = $1 LIMIT 1")
@@ -185,11 +199,11 @@ impl Tx {
         .execute(self.connection())
         .await
         .map_err(|e| StoreError::from(e).or_exists("an application of this name"))?;
-        Ok(())
+        self.app_changed(new.id).await
     }
 
     /// The digests of its archives, which may be used by nobody now.
-    pub async fn delete_app(&mut self, app: &str) -> Result<Vec<String>, StoreError> {
+    pub async fn delete_app(&mut self, project: &str, app: &str) -> Result<Vec<String>, StoreError> {
         let digests = sqlx::query_scalar("SELECT DISTINCT digest FROM app_versions WHERE app_id = $1")
             .bind(app)
             .fetch_all(self.connection())
@@ -198,7 +212,22 @@ impl Tx {
             .bind(app)
             .execute(self.connection())
             .await?;
+        let change = EventChange::AppDeleted { id: app.to_owned() };
+        self.event(Some(project), None, &change).await?;
         Ok(digests)
+    }
+
+    /// The digest of its archive, which may be used by nobody now. `None` when there is no such version.
+    pub async fn delete_version(&mut self, app: &str, version: &str) -> Result<Option<String>, StoreError> {
+        let digest = sqlx::query_scalar(
+            "DELETE FROM app_versions WHERE app_id = $1 AND version = $2 RETURNING digest",
+        )
+        .bind(app)
+        .bind(version)
+        .fetch_optional(self.connection())
+        .await?;
+        self.app_changed(app).await?;
+        Ok(digest)
     }
 
     /// The digest that this version was published with.
@@ -210,6 +239,23 @@ impl Tx {
                 .fetch_optional(self.connection())
                 .await?,
         )
+    }
+
+    /// False when there is no such version.
+    pub async fn sign_version(
+        &mut self,
+        app: &str,
+        version: &str,
+        provenance: &str,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE app_versions SET provenance = $1 WHERE app_id = $2 AND version = $3")
+            .bind(provenance)
+            .bind(app)
+            .bind(version)
+            .execute(self.connection())
+            .await?;
+        self.app_changed(app).await?;
+        Ok(done.rows_affected() > 0)
     }
 
     pub async fn publish_version(&mut self, new: &NewVersionRow<'_>) -> Result<(), StoreError> {
@@ -229,8 +275,23 @@ impl Tx {
         .bind(now_ms())
         .execute(self.connection())
         .await?;
-        Ok(())
+        self.app_changed(new.app_id).await
     }
+}
+
+/// The application with the id of its project.
+pub(super) async fn view(
+    connection: &mut SqliteConnection,
+    addresses: &Addresses,
+    id: &str,
+) -> Result<Option<(String, App)>, StoreError> {
+    let row = sqlx::query(const_sql(VIEW, "WHERE a.id = $1"))
+        .bind(id)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let project = row.try_get("project_id")?;
+    Ok(Some((project, app(connection, addresses, &row).await?)))
 }
 
 async fn app(
@@ -295,6 +356,8 @@ fn version(row: &SqliteRow) -> Result<AppVersion, StoreError> {
         digest: Some(format!("sha256:{}", row.try_get::<String, _>("digest")?)),
         size: Some(row.try_get("size")?),
         deprecated: metadata.deprecated,
+        library: metadata.chart_type() == ChartType::Library,
+        signed: row.try_get("signed")?,
         created_by: Some(row.try_get("created_by")?),
         created_ms: Some(row.try_get("created_ms")?),
     })

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use c7n_api::{EventChange, Instance, Vitals};
 
+use sqlx::Row;
+
 use super::{Store, StoreError, Tx, from_json, json};
 
 /// The environment itself stands under this name, which no instance can have.
@@ -22,7 +24,43 @@ pub struct InstanceNews {
     pub environment: Option<Vitals>,
 }
 
+/// A release in a cluster, and where.
+pub struct Deployed {
+    pub project_id: String,
+    pub environment: String,
+    pub instance: String,
+}
+
 impl Store {
+    /// The releases of this version of a chart that agents have told of, in whatever project.
+    pub async fn deployed(
+        &self,
+        repo_url: &str,
+        chart: &str,
+        version: &str,
+    ) -> Result<Vec<Deployed>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT e.project_id, e.name AS environment, o.name FROM object_states o JOIN environments e ON e.id = o.environment_id \
+             WHERE o.api_group = 'choerodon.io' AND o.kind = 'C7NHelmRelease' \
+             AND RTRIM(o.summary ->> 'repository', '/') = $1 AND o.summary ->> 'chart' = $2 AND o.summary ->> 'version' = $3 \
+             ORDER BY e.name, o.name",
+        )
+        .bind(repo_url)
+        .bind(chart)
+        .bind(version)
+        .fetch_all(self.readers())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Deployed {
+                    project_id: row.try_get("project_id")?,
+                    environment: row.try_get("environment")?,
+                    instance: row.try_get("name")?,
+                })
+            })
+            .collect()
+    }
+
     pub async fn told_instances(&self, environment: &str) -> Result<Told, StoreError> {
         let rows: Vec<(String, String)> =
             sqlx::query_as("SELECT name, told FROM instances WHERE environment_id = $1")

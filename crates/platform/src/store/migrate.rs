@@ -32,6 +32,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0006_chart_authorities",
         include_str!("../../migrations/sqlite/0006_chart_authorities.sql"),
     ),
+    (
+        "0007_chart_provenance",
+        include_str!("../../migrations/sqlite/0007_chart_provenance.sql"),
+    ),
 ];
 
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use c7n_api::EventChange;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
-use super::{Store, StoreError, clusters, environments, json, now_ms};
+use super::{Store, StoreError, apps, clusters, environments, json, now_ms};
 
 /// A transaction that holds the only writer. Dropped without [`Tx::commit`] it changes nothing.
 pub struct Tx {
@@ -75,6 +75,16 @@ impl Tx {
             return Ok(());
         };
         self.event(Some(&project), None, &EventChange::Cluster(Box::new(cluster)))
+            .await
+    }
+
+    /// Appends the application as it is now in this transaction.
+    pub async fn app_changed(&mut self, app: &str) -> Result<(), StoreError> {
+        let addresses = self.store.addresses();
+        let Some((project, app)) = apps::view(self.connection(), &addresses, app).await? else {
+            return Ok(());
+        };
+        self.event(Some(&project), None, &EventChange::App(Box::new(app)))
             .await
     }
 

@@ -122,6 +122,60 @@ async fn a_version_means_one_archive_for_ever() {
     assert_eq!(archives(&server), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_version_is_gone_from_disk_and_index() {
+    let server = shop().await;
+    let admin = server.admin();
+    for version in ["1.0.0", "1.0.1"] {
+        publish(&admin, web(version, VALUES))
+            .await
+            .expect(StatusCode::CREATED);
+    }
+    let token = token(&server, "shop").await;
+    let password = token["token"].as_str();
+    let before = fetch(&server, "shop/index.yaml", password, None).await;
+    let etag = before.headers()["etag"].to_str().unwrap().to_owned();
+
+    admin
+        .delete("/projects/shop/apps/web/versions/1.0.0")
+        .await
+        .expect(StatusCode::NO_CONTENT);
+
+    assert_eq!(archives(&server), 1);
+    let index = fetch(&server, "shop/index.yaml", password, Some(&etag)).await;
+    assert_eq!(index.status(), StatusCode::OK, "it is another index");
+    let index = index.text().await.unwrap();
+    assert!(index.contains("1.0.1") && !index.contains("1.0.0"), "{index}");
+    let archive = fetch(&server, "shop/web-1.0.0.tgz", password, None).await;
+    assert_eq!(archive.status(), StatusCode::NOT_FOUND);
+    let audited = server.audited("delete").await;
+    assert!(
+        audited.iter().any(|it| it.contains("app/web@1.0.0")),
+        "{audited:?}"
+    );
+    let told: Vec<String> = sqlx::query_scalar("SELECT change FROM events ORDER BY id")
+        .fetch_all(server.platform.store().readers())
+        .await
+        .unwrap();
+    let mut changes: Vec<Value> = told
+        .iter()
+        .map(|told| serde_json::from_str(told).unwrap())
+        .collect();
+    changes.retain(|change| change["type"] == "app");
+    // Made, published twice, deleted from.
+    assert_eq!(changes.len(), 4, "{changes:?}");
+    assert_eq!(changes[3]["data"]["versions"], 1);
+
+    // What is elsewhere is deleted elsewhere.
+    let elsewhere = json!({"name": "elsewhere", "source": {"repo_url": "https://charts.example.com"}});
+    admin
+        .post("/projects/shop/apps", elsewhere)
+        .await
+        .expect(StatusCode::CREATED);
+    let refused = admin.delete("/projects/shop/apps/elsewhere/versions/1.0.0").await;
+    refused.refused(StatusCode::CONFLICT);
+}
+
 fn archives(server: &Server) -> usize {
     let Ok(folders) = std::fs::read_dir(server.data.path().join("charts")) else {
         return 0;

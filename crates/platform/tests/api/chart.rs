@@ -12,12 +12,17 @@ pub struct Chart<'a> {
 
 impl Chart<'_> {
     pub fn archive(&self) -> Vec<u8> {
+        self.archive_with("")
+    }
+
+    /// With these lines at the end of its Chart.yaml.
+    pub fn archive_with(&self, more: &str) -> Vec<u8> {
         let folder = tempfile::tempdir().unwrap();
         let chart = folder.path().join(self.name);
         std::fs::create_dir_all(chart.join("templates")).unwrap();
         let Self { name, version, .. } = self;
         let metadata = format!(
-            "apiVersion: v2\nname: {name}\nversion: {version}\nappVersion: \"7\"\ndescription: The shop's {name}\n"
+            "apiVersion: v2\nname: {name}\nversion: {version}\nappVersion: \"7\"\ndescription: The shop's {name}\n{more}"
         );
         std::fs::write(chart.join("Chart.yaml"), metadata).unwrap();
         std::fs::write(chart.join("values.yaml"), self.values).unwrap();

@@ -1,5 +1,6 @@
 //! What is deployed by a call: a commit like every other, in the name of who asked.
 
+use c7n_link::messages::{Health, ObjectKey, ObjectState, Say};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -510,4 +511,107 @@ async fn the_agent_reads_the_charts_of_the_projects_it_delivers_for() {
         StatusCode::UNAUTHORIZED,
         "it is no credential yet"
     );
+}
+
+fn library(version: &str) -> Vec<u8> {
+    let chart = Chart {
+        name: "web",
+        version,
+        values: "",
+        schema: None,
+    };
+    chart.archive_with("type: library\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_library_is_published_and_never_deployed() {
+    let shop = shop_with_web(&[("1.0.0", VALUES)]).await;
+    let admin = shop.server.admin();
+    publish(&shop, library("1.1.0")).await;
+
+    let versions = shop.get("/projects/shop/apps/web/versions").await;
+    let shown: Vec<_> = versions
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (&it["version"], &it["library"]))
+        .collect();
+    assert_eq!(
+        shown,
+        [(&json!("1.1.0"), &json!(true)), (&json!("1.0.0"), &json!(false))]
+    );
+
+    commit(call(&admin, "", json!({"chart": {"app": "web", "version": "1.0.0"}})).await);
+    for (path, version) in [("", "1.1.0"), ("", "^1"), ("/web/upgrade", "1.1.0")] {
+        let body = json!({"chart": {"app": "web", "version": version}});
+        let refused = call(&admin, path, body)
+            .await
+            .refused(StatusCode::UNPROCESSABLE_ENTITY);
+        let told = refused.to_string();
+        assert!(
+            told.contains("web 1.1.0 is a library chart") && told.contains("dependencies"),
+            "{told}"
+        );
+    }
+    let clone = shop.clone().await;
+    let written = file(&clone, "releases/web.yaml").await;
+    assert!(written.contains("1.0.0"), "{written}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_deleted_once_no_instance_is_made_of_it() {
+    let mut shop = shop_with_web(&[("1.0.0", VALUES), ("1.1.0", VALUES)]).await;
+    let admin = shop.server.admin();
+    let old = "/projects/shop/apps/web/versions/1.0.0";
+    commit(call(&admin, "", json!({"chart": {"app": "web", "version": "1.0.0"}})).await);
+
+    // The commit alone is a use of it: no agent has told of the instance yet.
+    let refused = admin.delete(old).await.refused(StatusCode::CONFLICT);
+    assert_eq!(refused["title"], "web 1.0.0 is used by staging/web");
+    assert!(refused["next"].as_str().unwrap().contains("upgrade"), "{refused}");
+
+    commit(call(&admin, "/web/upgrade", json!({"chart": {"version": "1.1.0"}})).await);
+    // Nor is it free while the cluster has it still.
+    let live = |version: &str, digest: &'static [u8]| ObjectState {
+        environment_id: shop.id.clone(),
+        key: ObjectKey {
+            group: "choerodon.io".into(),
+            kind: "C7NHelmRelease".into(),
+            namespace: "shop-staging".into(),
+            name: "web".into(),
+        },
+        version: "v1alpha1".into(),
+        uid: "uid-web".into(),
+        health: Health::Healthy.into(),
+        digest: digest.into(),
+        summary: [
+            ("chart", "web"),
+            ("version", version),
+            ("repository", &format!("{}/charts/shop", shop.server.url())),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into(),
+        ..ObjectState::default()
+    };
+    let (old_state, new_state) = (live("1.0.0", b"old"), live("1.1.0", b"new"));
+    shop.agent.post(Say::State(old_state));
+    shop.agent.settled().await;
+    let refused = admin.delete(old).await.refused(StatusCode::CONFLICT);
+    assert_eq!(refused["title"], "web 1.0.0 is used by staging/web");
+    shop.agent.post(Say::State(new_state));
+    shop.agent.settled().await;
+
+    let person = shop.server.member("dev", "shop", "developer").await;
+    person.delete(old).await.refused(StatusCode::FORBIDDEN);
+    admin.delete(old).await.expect(StatusCode::NO_CONTENT);
+    admin.delete(old).await.refused(StatusCode::NOT_FOUND);
+    let app = shop.get("/projects/shop/apps/web").await;
+    assert_eq!((&app["versions"], &app["newest"]), (&json!(1), &json!("1.1.0")));
+    let answer = call(
+        &admin,
+        "",
+        json!({"name": "again", "chart": {"app": "web", "version": "1.0.0"}}),
+    )
+    .await;
+    answer.refused(StatusCode::NOT_FOUND);
 }

@@ -1,5 +1,6 @@
 mod create;
 mod delete;
+mod delete_version;
 mod list;
 mod publish;
 mod show;
@@ -26,6 +27,8 @@ pub enum App {
     Versions(versions::Versions),
     /// Delete an application with its versions
     Delete(delete::Delete),
+    /// Delete one published version of an application
+    DeleteVersion(delete_version::DeleteVersion),
     /// Tokens with which plain helm reads the charts of a project
     #[command(subcommand)]
     Token(token::Token),
@@ -39,6 +42,7 @@ pub async fn run(global: &Global, command: App) -> Result<()> {
         App::Publish(command) => publish::run(global, command).await,
         App::Versions(command) => versions::run(global, command).await,
         App::Delete(command) => delete::run(global, command).await,
+        App::DeleteVersion(command) => delete_version::run(global, command).await,
         App::Token(command) => token::run(global, command).await,
     }
 }
@@ -65,8 +69,10 @@ impl Row for c7n_api::AppVersion {
     const HEAD: &'static [&'static str] = &["VERSION", "APP VERSION", "PUBLISHED", "BY", "DESCRIPTION"];
     fn cells(&self) -> Vec<String> {
         let deprecated = if self.deprecated { " (deprecated)" } else { "" };
+        let signed = if self.signed { " (signed)" } else { "" };
+        let library = if self.library { " (library)" } else { "" };
         vec![
-            format!("{}{deprecated}", self.version),
+            format!("{}{library}{signed}{deprecated}", self.version),
             dash(self.app_version.as_deref()),
             self.created_ms
                 .map_or_else(|| "-".to_owned(), |created| format!("{} ago", age(created))),

@@ -107,6 +107,8 @@ async fn follow(client: &Client, global: &Global, watch: &Watch) -> Result<()> {
             }
             EventChange::Cluster(_)
             | EventChange::ClusterDeleted { .. }
+            | EventChange::App(_)
+            | EventChange::AppDeleted { .. }
             | EventChange::Command(_)
             | EventChange::Instances { .. } => {}
         }

@@ -25,7 +25,7 @@ pub async fn delete_app(
     // Nobody publishes an archive between the look at its users and its removal.
     let _held = archives.hold().await;
     let mut tx = api.store().write().await?;
-    let digests = tx.delete_app(&app.id).await?;
+    let digests = tx.delete_app(&project.id, &app.id).await?;
     tx.audit(
         &who.name(),
         "delete",
@@ -35,9 +35,7 @@ pub async fn delete_app(
     .await?;
     tx.commit().await?;
     for digest in digests {
-        if !api.store().archive_is_used(&digest).await? {
-            archives.remove(&digest).await;
-        }
+        api.drop_archive(&digest).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

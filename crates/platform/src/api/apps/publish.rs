@@ -76,9 +76,7 @@ pub async fn publish_chart(
         Some(known) if known == digest => StatusCode::OK,
         Some(_) => {
             drop(tx);
-            if !api.store().archive_is_used(&digest).await? {
-                archives.remove(&digest).await;
-            }
+            api.drop_archive(&digest).await?;
             return Err(Failure::conflict(
                 format!(
                     "{} {} is published already, with other content",

@@ -200,3 +200,91 @@ async fn only_what_a_known_key_signed_is_installed() -> Result<()> {
     assert_eq!(history, [(1, "deployed".to_owned())]);
     Ok(())
 }
+
+/// What `c7n` publishes with its provenance file is verified by plain helm and by the agent.
+#[tokio::test]
+async fn a_signature_is_published_with_its_chart() -> Result<()> {
+    let scene = Scene::new("prov").await?;
+    let folder = scene.stand.folder().join("signed");
+    let ada = Keeper::new(scene.stand.folder(), "ada").await?;
+    let eve = Keeper::new(scene.stand.folder(), "eve").await?;
+    let cli = async |arguments: &[&str]| {
+        let place = ["-p", scene.stand.project.as_str()];
+        scene.stand.cli.run(&[arguments, &place].concat()).await
+    };
+    cli(&["app", "create", "web"]).await?;
+    let file = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    scene.signed(&ada, "4.0.0").await?;
+    scene.signed(&ada, "4.1.0").await?;
+    scene.signed(&eve, "4.2.0").await?;
+
+    // A provenance file of another archive is refused, and the version stays without one.
+    let wrong = cli(&[
+        "app",
+        "publish",
+        &file("web-4.0.0.tgz"),
+        "--prov",
+        &file("web-4.1.0.tgz.prov"),
+    ])
+    .await;
+    let told = format!("{:#}", wrong.err().context("another archive's file was taken")?);
+    ensure!(
+        told.contains("without its provenance file") && told.contains("says nothing of web-4.0.0.tgz"),
+        "{told}"
+    );
+    std::fs::rename(folder.join("web-4.1.0.tgz.prov"), folder.join("elsewhere.prov"))?;
+    cli(&["app", "publish", &file("web-4.1.0.tgz")]).await?;
+    // The one that lies beside the archive is found.
+    for version in ["4.0.0", "4.2.0"] {
+        cli(&["app", "publish", &file(&format!("web-{version}.tgz"))]).await?;
+    }
+    let listed = cli(&["app", "versions", "web"]).await?;
+    ensure!(
+        listed.contains("4.0.0 (signed)") && !listed.contains("4.1.0 (signed)"),
+        "{listed}"
+    );
+
+    // Plain helm.
+    let public = scene.stand.folder().join("public.gpg");
+    std::fs::write(&public, ada.public_keys().await?)?;
+    let (public, pulled) = (public.to_string_lossy(), file("pulled"));
+    std::fs::create_dir_all(&pulled)?;
+    let first = scene.stand.server.first_run();
+    let repository = format!("{}/charts/{}", first.url, scene.stand.project);
+    let pull = async |version: &str| {
+        let what = ["pull", "web", "--repo", &repository, "--version", version];
+        let who = ["--username", "any", "--password", &first.token];
+        let how = ["--verify", "--keyring", &public, "--destination", &pulled];
+        scene.helm(&[&what[..], &who, &how].concat()).await
+    };
+    pull("4.0.0").await?;
+    for version in ["4.1.0", "4.2.0"] {
+        ensure!(pull(version).await.is_err(), "{version} was taken");
+    }
+
+    // The agent.
+    scene
+        .put_secret("keys", &[("keyring", &ada.public_keys().await?)])
+        .await?;
+    let wish = |name: &str, version: &str| {
+        Wish::new(name, "web", version)
+            .at(&repository)
+            .with("provenance: {keySecret: keys}")
+    };
+    let (good, strange) = (wish("good", "4.0.0"), wish("strange", "4.2.0"));
+    scene.push(&[&good, &strange], "Signed").await?;
+    scene.deployed("good", 1).await?;
+    let status = scene.failed("strange").await?;
+    ensure!(status.to_string().contains("SignatureInvalid"), "{status}");
+
+    // The file that was missing is brought later.
+    cli(&[
+        "app",
+        "publish",
+        &file("web-4.1.0.tgz"),
+        "--prov",
+        &file("elsewhere.prov"),
+    ])
+    .await?;
+    pull("4.1.0").await.map(drop)
+}

@@ -1,0 +1,2 @@
+-- What `helm package --sign` made beside the archive.
+ALTER TABLE app_versions ADD COLUMN provenance TEXT;
