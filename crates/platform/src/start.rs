@@ -19,7 +19,7 @@ use crate::access::git::{GitAccess, Pushed};
 use crate::access::passwords::Passwords;
 use crate::agent_chart;
 use crate::api::{self, Api, Catalogue};
-use crate::catalogue::{self, Archives, ChartFacts, Charts, Seal, SealError};
+use crate::catalogue::{self, Archives, ChartFacts, Charts, Seal, SealError, Unpacker};
 use crate::config::{Config, ssh_host};
 use crate::deploy::Deployer;
 use crate::fleet::Fleet;
@@ -196,10 +196,12 @@ fn catalogue(
     pushed: &Pushed,
 ) -> Result<Catalogue, StartError> {
     let seal = Arc::new(Seal::open(data)?);
-    let facts = ChartFacts::new(store.clone(), data, Arc::clone(&seal))?;
+    let unpacker = Unpacker::default();
+    let facts = ChartFacts::new(store.clone(), data, Arc::clone(&seal), unpacker.clone())?;
     Ok(Catalogue {
         archives: Archives::new(data),
         seal,
+        unpacker,
         deployer: Deployer::new(
             store.clone(),
             repositories.clone(),

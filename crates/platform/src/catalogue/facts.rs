@@ -11,9 +11,9 @@ use c7n_api::{App, AppVersion, AppVersionDetails, ChartChoice, ChartSource};
 use c7n_charts::repository::{
     ChartClient, ChartClientOptions, ChartRef, Credentials, Provenance, RepositoryError,
 };
-use c7n_charts::{Budget, ChartArchive, ChartType, Constraint, Version};
+use c7n_charts::{ChartArchive, ChartType, Constraint, Version};
 
-use super::{Seal, SealError};
+use super::{Seal, SealError, UnpackError, Unpacker};
 use crate::store::{Store, StoreError, repository_url};
 
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum FactsError {
     #[error("{0}")]
     BadVersion(String),
     #[error("the chart that the repository gives cannot be used: {0}")]
-    BadChart(String),
+    Unpack(#[from] UnpackError),
     #[error(
         "{chart} {version} is a library chart: other charts use what is in it, and it installs nothing itself"
     )]
@@ -77,13 +77,24 @@ pub struct ChartFacts {
     store: Store,
     seal: Arc<Seal>,
     client: ChartClient,
+    unpacker: Unpacker,
 }
 
 impl ChartFacts {
     /// Makes the folder of the cache in the data folder.
-    pub fn new(store: Store, data: &Path, seal: Arc<Seal>) -> Result<Self, RepositoryError> {
+    pub fn new(
+        store: Store,
+        data: &Path,
+        seal: Arc<Seal>,
+        unpacker: Unpacker,
+    ) -> Result<Self, RepositoryError> {
         let client = ChartClient::new(ChartClientOptions::new(data.join("chart-cache")))?;
-        Ok(Self { store, seal, client })
+        Ok(Self {
+            store,
+            seal,
+            client,
+            unpacker,
+        })
     }
 
     /// Whether a client could believe these (PEM).
@@ -271,15 +282,8 @@ impl ChartFacts {
             .client(source)?
             .fetch(&chart, credentials.as_ref(), Provenance::Unwanted)
             .await?;
-        let work = tokio::task::spawn_blocking(move || {
-            let file = std::fs::File::open(&fetched.archive).map_err(|error| error.to_string())?;
-            ChartArchive::read(file, &Budget::default()).map_err(|error| error.to_string())
-        });
-        match work.await {
-            Ok(chart) => chart.map_err(FactsError::BadChart),
-            // The work does not panic by itself, and nobody aborts it.
-            Err(broken) => std::panic::resume_unwind(broken.into_panic()),
-        }
+        let read = self.unpacker.read(move || std::fs::File::open(&fetched.archive));
+        Ok(read.await?)
     }
 
     /// One for the moment where a source has authorities of its own: to make it costs less than the request that follows.
