@@ -14,7 +14,7 @@ use c7n_charts::repository::{
 use c7n_charts::{ChartArchive, ChartType, Constraint, Version};
 
 use super::{Seal, SealError, UnpackError, Unpacker};
-use crate::store::{Store, StoreError, repository_url};
+use crate::store::{Store, StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
@@ -257,12 +257,12 @@ impl ChartFacts {
             return Err(FactsError::NoChart);
         };
         let repo_url = repo_url.trim_end_matches('/');
-        let apps = self.store.apps(project_id).await?;
-        let known = apps.into_iter().find(|app| match &app.source {
-            Some(source) => source.repo_url == repo_url && source.chart_name == chart,
-            None => app.name == chart && repository_url(&self.store.addresses(), &app.project) == repo_url,
-        });
-        Ok(match known {
+        let known = self.store.app_charts(project_id).await?;
+        let app = match known.of(repo_url, chart) {
+            Some(name) => self.store.app(project_id, name).await?,
+            None => None,
+        };
+        Ok(match app {
             Some(app) => of(app),
             None => Place::Unknown {
                 repo_url: repo_url.to_owned(),
