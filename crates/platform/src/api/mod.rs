@@ -20,6 +20,7 @@ mod instances;
 mod login;
 mod me;
 mod members;
+mod new_token;
 mod openapi;
 mod projects;
 mod users;
