@@ -21,6 +21,8 @@ pub struct Instance {
     pub chart: Option<String>,
     pub version: Option<String>,
     pub repository: Option<String>,
+    /// Name of the project's application that has this chart, if one has.
+    pub app: Option<String>,
     /// What was reached: the release's newest revision, made of this chart (`name-version`).
     pub revision: Option<u32>,
     pub deployed: Option<String>,

@@ -17,6 +17,7 @@ mod fleet;
 mod instances;
 mod intake;
 mod names;
+mod private_file;
 pub mod repositories;
 mod start;
 pub mod store;

@@ -19,12 +19,13 @@ use crate::access::git::{GitAccess, Pushed};
 use crate::access::passwords::Passwords;
 use crate::agent_chart;
 use crate::api::{self, Api, Catalogue};
-use crate::catalogue::{self, Archives, ChartFacts, Charts, Seal, SealError};
+use crate::catalogue::{self, Archives, ChartFacts, Charts, Seal, SealError, Unpacker};
 use crate::config::{Config, ssh_host};
 use crate::deploy::Deployer;
 use crate::fleet::Fleet;
 use crate::instances::Teller;
 use crate::intake::Intake;
+use crate::private_file;
 use crate::repositories::Repositories;
 use crate::store::{Addresses, Store, StoreError};
 
@@ -196,10 +197,12 @@ fn catalogue(
     pushed: &Pushed,
 ) -> Result<Catalogue, StartError> {
     let seal = Arc::new(Seal::open(data)?);
-    let facts = ChartFacts::new(store.clone(), data, Arc::clone(&seal))?;
+    let unpacker = Unpacker::default();
+    let facts = ChartFacts::new(store.clone(), data, Arc::clone(&seal), unpacker.clone())?;
     Ok(Catalogue {
         archives: Archives::new(data),
         seal,
+        unpacker,
         deployer: Deployer::new(
             store.clone(),
             repositories.clone(),
@@ -219,7 +222,7 @@ fn write_first_run(path: &Path, first_run: &FirstRun, addresses: &Addresses) -> 
         "url": addresses.http,
         "ssh_url": addresses.ssh,
     });
-    write_private(path, &format!("{content:#}\n")).map_err(|source| FirstRunError::File {
+    private_file::write(path, format!("{content:#}\n").as_bytes()).map_err(|source| FirstRunError::File {
         path: path.to_owned(),
         source,
     })
@@ -236,27 +239,6 @@ pub async fn reset_password(config: &Config, username: &str) -> Result<String, S
 
 fn database(data: &Path) -> PathBuf {
     data.join("c7n.db")
-}
-
-/// Whole or not at all, and for its owner's eyes only.
-fn write_private(path: &Path, content: &str) -> io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    match std::fs::remove_file(&partial) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&partial)?;
-    file.write_all(content.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&partial, path)
 }
 
 /// Makes the folder and holds it: two servers on one database would tell their agents different things.

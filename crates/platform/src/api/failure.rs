@@ -67,6 +67,11 @@ impl Failure {
         Self::new(StatusCode::CONFLICT, "conflict", title, next)
     }
 
+    pub fn crowded(title: impl Into<String>) -> Self {
+        let next = "nothing was written; try again in a moment";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "crowded", title, next).retry_after(5)
+    }
+
     /// What is seen but may not be done; `what` it was that was not found, if even that is not to be known.
     pub fn denied(denial: Denial, what: &str) -> Self {
         let (title, next) = match denial {

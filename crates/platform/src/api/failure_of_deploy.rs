@@ -5,7 +5,7 @@ use c7n_charts::repository::RepositoryError;
 use c7n_git::GitError;
 
 use super::Failure;
-use crate::catalogue::FactsError;
+use crate::catalogue::{FactsError, UnpackError};
 use crate::deploy::DeployError;
 
 impl From<DeployError> for Failure {
@@ -13,13 +13,7 @@ impl From<DeployError> for Failure {
         let text = error.to_string();
         match error {
             DeployError::Removing => Self::conflict(text, "deploy to another"),
-            DeployError::Crowded => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "crowded",
-                text,
-                "nothing was written; try again in a moment",
-            )
-            .retry_after(1),
+            DeployError::Crowded => Self::crowded(text).retry_after(1),
             DeployError::NoInstance(_) => Self::new(
                 StatusCode::NOT_FOUND,
                 "not-found",
@@ -97,9 +91,10 @@ impl From<FactsError> for Failure {
             FactsError::BadVersion(_) => {
                 Self::invalid(text, "write a version like 1.2.3, or a range like ^1.2")
             }
-            FactsError::BadChart(_) => {
+            FactsError::Unpack(UnpackError::Archive(_)) => {
                 Self::invalid(text, "choose another version, or tell the keeper of the chart")
             }
+            FactsError::Unpack(UnpackError::Busy) => Self::crowded(text),
             FactsError::Library { .. } => Self::invalid(
                 text,
                 "nothing was written; deploy a chart that names it in its dependencies",

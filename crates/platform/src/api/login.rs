@@ -6,14 +6,14 @@ use std::time::Instant;
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
-use c7n_api::{IssuedToken, Login, Problem, Token};
+use c7n_api::{IssuedToken, Login, NewToken, Problem};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::extract::Body;
+use super::new_token::MadeToken;
 use super::{Api, Failure};
-use crate::access::tokens;
-use crate::store::{new_id, now_ms};
+use crate::store::now_ms;
 
 const VALID_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
@@ -64,35 +64,20 @@ async fn login(
         ));
     };
     api.inner.login_limit.succeeded(&username, source.ip());
-    let issued = tokens::issue();
-    let name = login
-        .token_name
-        .unwrap_or_else(|| "sign-in".to_owned())
-        .chars()
-        .take(100)
-        .collect();
-    let now = now_ms();
-    let token = Token {
-        id: new_id(),
-        name,
-        created_ms: now,
-        expires_ms: Some(now + VALID_MS),
-        last_used_ms: None,
-    };
+    let made = MadeToken::new(NewToken {
+        name: login.token_name.unwrap_or_else(|| "sign-in".to_owned()),
+        expires_ms: Some(now_ms() + VALID_MS),
+    })?;
     let mut tx = api.store().write().await?;
     super::me::limit_tokens(&mut tx, &user.caller.id).await?;
-    tx.create_token(&user.caller.id, &token, &issued.hash).await?;
+    tx.create_token(&user.caller.id, &made.token, made.hash()).await?;
     tx.audit(
         &format!("user:{}", user.caller.username),
         "sign-in",
-        &format!("token/{}", token.id),
+        &format!("token/{}", made.token.id),
         None,
     )
     .await?;
     tx.commit().await?;
-    Ok(Json(IssuedToken {
-        token: issued.token,
-        name: token.name,
-        expires_ms: token.expires_ms,
-    }))
+    Ok(made.shown())
 }

@@ -20,6 +20,7 @@ mod instances;
 mod login;
 mod me;
 mod members;
+mod new_token;
 mod openapi;
 mod projects;
 mod users;
@@ -39,7 +40,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::access::login_limit::LoginLimit;
 use crate::access::passwords::Passwords;
-use crate::catalogue::{Archives, ChartFacts, Seal};
+use crate::catalogue::{Archives, ChartFacts, Seal, Unpacker};
 use crate::config::{Config, Image};
 use crate::deploy::Deployer;
 use crate::repositories::Repositories;
@@ -51,6 +52,8 @@ pub use openapi::document;
 const BODY: usize = 1 << 20;
 /// Open streams of events; each costs a few KiB and one query per change.
 const STREAMS: usize = 2000;
+/// Of 20 MiB each.
+const UPLOADS: usize = 16;
 
 /// Told after a change has committed, so that it is acted on at once. Only hints: who misses one finds out by the clock.
 pub trait Wake: Send + Sync + 'static {
@@ -67,6 +70,7 @@ pub trait Wake: Send + Sync + 'static {
 pub struct Catalogue {
     pub archives: Archives,
     pub seal: Arc<Seal>,
+    pub unpacker: Unpacker,
     pub facts: ChartFacts,
     pub deployer: Deployer,
 }
@@ -87,6 +91,9 @@ struct Inner {
     wake: Arc<dyn Wake>,
     archives: Archives,
     seal: Arc<Seal>,
+    unpacker: Unpacker,
+    /// Archives on their way in, each of which is held in memory.
+    uploads: Semaphore,
     chart_facts: ChartFacts,
     deployer: Deployer,
     streams: Arc<Semaphore>,
@@ -113,6 +120,8 @@ impl Api {
             wake,
             archives: catalogue.archives,
             seal: catalogue.seal,
+            unpacker: catalogue.unpacker,
+            uploads: Semaphore::new(UPLOADS),
             chart_facts: catalogue.facts,
             deployer: catalogue.deployer,
             streams: Arc::new(Semaphore::new(STREAMS)),

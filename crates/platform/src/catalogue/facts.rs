@@ -11,10 +11,10 @@ use c7n_api::{App, AppVersion, AppVersionDetails, ChartChoice, ChartSource};
 use c7n_charts::repository::{
     ChartClient, ChartClientOptions, ChartRef, Credentials, Provenance, RepositoryError,
 };
-use c7n_charts::{Budget, ChartArchive, ChartType, Constraint, Version};
+use c7n_charts::{ChartArchive, ChartType, Constraint, Version};
 
-use super::{Seal, SealError};
-use crate::store::{Store, StoreError, repository_url};
+use super::{Seal, SealError, UnpackError, Unpacker};
+use crate::store::{Store, StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
@@ -33,7 +33,7 @@ pub enum FactsError {
     #[error("{0}")]
     BadVersion(String),
     #[error("the chart that the repository gives cannot be used: {0}")]
-    BadChart(String),
+    Unpack(#[from] UnpackError),
     #[error(
         "{chart} {version} is a library chart: other charts use what is in it, and it installs nothing itself"
     )]
@@ -77,13 +77,24 @@ pub struct ChartFacts {
     store: Store,
     seal: Arc<Seal>,
     client: ChartClient,
+    unpacker: Unpacker,
 }
 
 impl ChartFacts {
     /// Makes the folder of the cache in the data folder.
-    pub fn new(store: Store, data: &Path, seal: Arc<Seal>) -> Result<Self, RepositoryError> {
+    pub fn new(
+        store: Store,
+        data: &Path,
+        seal: Arc<Seal>,
+        unpacker: Unpacker,
+    ) -> Result<Self, RepositoryError> {
         let client = ChartClient::new(ChartClientOptions::new(data.join("chart-cache")))?;
-        Ok(Self { store, seal, client })
+        Ok(Self {
+            store,
+            seal,
+            client,
+            unpacker,
+        })
     }
 
     /// Whether a client could believe these (PEM).
@@ -246,12 +257,12 @@ impl ChartFacts {
             return Err(FactsError::NoChart);
         };
         let repo_url = repo_url.trim_end_matches('/');
-        let apps = self.store.apps(project_id).await?;
-        let known = apps.into_iter().find(|app| match &app.source {
-            Some(source) => source.repo_url == repo_url && source.chart_name == chart,
-            None => app.name == chart && repository_url(&self.store.addresses(), &app.project) == repo_url,
-        });
-        Ok(match known {
+        let known = self.store.app_charts(project_id).await?;
+        let app = match known.of(repo_url, chart) {
+            Some(name) => self.store.app(project_id, name).await?,
+            None => None,
+        };
+        Ok(match app {
             Some(app) => of(app),
             None => Place::Unknown {
                 repo_url: repo_url.to_owned(),
@@ -271,15 +282,8 @@ impl ChartFacts {
             .client(source)?
             .fetch(&chart, credentials.as_ref(), Provenance::Unwanted)
             .await?;
-        let work = tokio::task::spawn_blocking(move || {
-            let file = std::fs::File::open(&fetched.archive).map_err(|error| error.to_string())?;
-            ChartArchive::read(file, &Budget::default()).map_err(|error| error.to_string())
-        });
-        match work.await {
-            Ok(chart) => chart.map_err(FactsError::BadChart),
-            // The work does not panic by itself, and nobody aborts it.
-            Err(broken) => std::panic::resume_unwind(broken.into_panic()),
-        }
+        let read = self.unpacker.read(move || std::fs::File::open(&fetched.archive));
+        Ok(read.await?)
     }
 
     /// One for the moment where a source has authorities of its own: to make it costs less than the request that follows.

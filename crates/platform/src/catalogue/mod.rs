@@ -7,11 +7,14 @@
 
 mod archives;
 mod facts;
+mod indexes;
 mod repository;
 mod seal;
 mod time;
+mod unpacker;
 
 pub use archives::Archives;
 pub use facts::{ChartFacts, Facts, FactsError, Known};
 pub use repository::{Charts, router};
 pub use seal::{Seal, SealError};
+pub use unpacker::{UnpackError, Unpacker};

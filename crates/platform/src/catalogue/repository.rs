@@ -10,10 +10,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine;
-use c7n_charts::{Digest, Index, IndexEntry};
+use c7n_charts::{Index, IndexEntry};
 use tokio_util::io::ReaderStream;
 
 use super::Archives;
+use super::indexes::{Indexes, Tagged};
 use super::time::rfc3339;
 use crate::access::{Actor, Resource, Verb, authorize, tokens};
 use crate::store::{Store, StoreError, Viewer};
@@ -23,11 +24,16 @@ use crate::store::{Store, StoreError, Viewer};
 pub struct Charts {
     store: Store,
     archives: Archives,
+    indexes: Indexes,
 }
 
 impl Charts {
     pub fn new(store: Store, archives: Archives) -> Self {
-        Self { store, archives }
+        Self {
+            store,
+            archives,
+            indexes: Indexes::default(),
+        }
     }
 }
 
@@ -129,10 +135,27 @@ impl Charts {
             .await?
             .ok_or(No::Hidden)?;
         // A version may be signed anew.
-        Ok(revalidated("text/plain; charset=utf-8", text, headers))
+        Ok(revalidated(
+            "text/plain; charset=utf-8",
+            Tagged::new(text),
+            headers,
+        ))
     }
 
     async fn index(&self, project: &str, headers: &HeaderMap) -> Result<Response, No> {
+        let revision = self.store.charts_revision(project).await?;
+        let index = match self.indexes.get(project, revision) {
+            Some(index) => index,
+            None => {
+                let index = Tagged::new(self.make_index(project).await?);
+                self.indexes.keep(project, revision, index.clone());
+                index
+            }
+        };
+        Ok(revalidated("application/yaml", index, headers))
+    }
+
+    async fn make_index(&self, project: &str) -> Result<String, No> {
         let mut index = Index::default();
         let mut newest = 0;
         for version in self.store.listed_versions(project).await? {
@@ -148,7 +171,7 @@ impl Charts {
         }
         // When it changed last, so that the same content is the same text.
         index.generated = rfc3339(newest);
-        Ok(revalidated("application/yaml", index.to_yaml(), headers))
+        Ok(index.to_yaml())
     }
 
     /// The id of the project, for those who may read its charts.
@@ -213,8 +236,8 @@ fn is_known(headers: &HeaderMap, etag: &str) -> bool {
 }
 
 /// A text that may be another the next time.
-fn revalidated(content_type: &'static str, text: String, headers: &HeaderMap) -> Response {
-    let etag = format!("\"{}\"", Digest::of(text.as_bytes()).hex());
+fn revalidated(content_type: &'static str, content: Tagged, headers: &HeaderMap) -> Response {
+    let Tagged { text, etag } = content;
     if is_known(headers, &etag) {
         return not_modified(&etag);
     }

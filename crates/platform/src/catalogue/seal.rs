@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 
+use crate::private_file;
+
 const KEY_LEN: usize = 32;
 
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +43,7 @@ impl Seal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut fresh = [0; KEY_LEN];
                 rand::fill(&mut fresh);
-                write_private(&path, &fresh).map_err(fail)?;
+                private_file::write(&path, &fresh).map_err(fail)?;
                 fresh.to_vec()
             }
             outcome => outcome.map_err(fail)?,
@@ -79,21 +81,6 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         .take(KEY_LEN as u64 + 1)
         .read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let beside = path.with_extension("new");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)
 }
 
 #[cfg(test)]

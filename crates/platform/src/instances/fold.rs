@@ -6,9 +6,10 @@ use c7n_api::{HealthStatus, Instance, Instances, LiveObject, Vitals};
 
 use super::attribute::{Family, is_release};
 use super::root::{root, severity};
+use crate::store::AppCharts;
 
 /// The instances of an environment by name, and what belongs to none of them.
-pub fn fold(objects: &[LiveObject]) -> Instances {
+pub fn fold(objects: &[LiveObject], apps: &AppCharts) -> Instances {
     let family = Family::new(objects);
     let counts = counts(&family);
     let mut members: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
@@ -20,22 +21,31 @@ pub fn fold(objects: &[LiveObject]) -> Instances {
         environment: vitals(&family, &own, &counts),
         instances: members
             .into_iter()
-            .filter_map(|(name, members)| Some(instance(&family, name?, &members, &counts)))
+            .filter_map(|(name, members)| Some(instance(&family, name?, &members, &counts, apps)))
             .collect(),
     }
 }
 
-pub(super) fn instance(family: &Family<'_>, name: &str, members: &[usize], counts: &[bool]) -> Instance {
+pub(super) fn instance(
+    family: &Family<'_>,
+    name: &str,
+    members: &[usize],
+    counts: &[bool],
+    apps: &AppCharts,
+) -> Instance {
     let release = members
         .iter()
         .map(|at| &family.objects[*at])
         .find(|object| is_release(object));
-    let word = |column: &str| release?.summary.get(column).cloned();
+    let column = |column: &str| release?.summary.get(column).map(String::as_str);
+    let word = |name: &str| column(name).map(str::to_owned);
+    let app = || apps.of(column("repository")?, column("chart")?);
     Instance {
         name: name.to_owned(),
         chart: word("chart"),
         version: word("version"),
         repository: word("repository"),
+        app: app().map(str::to_owned),
         revision: word("revision").and_then(|revision| revision.parse().ok()),
         deployed: word("deployed"),
         phase: word("phase"),

@@ -104,7 +104,8 @@ async fn tell(
     for environment in environments {
         let begun = Instant::now();
         let told = store.told_instances(environment).await?;
-        let now = fold(&store.all_objects(environment).await?);
+        let apps = store.app_charts_of_environment(environment).await?;
+        let now = fold(&store.all_objects(environment).await?, &apps);
         if let Some(new) = differences(told, now) {
             news.push((environment.clone(), new));
         }

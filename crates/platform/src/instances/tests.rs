@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::attribute::Family;
 use super::{detail, fold, tree};
+use crate::store::AppCharts;
 
 use HealthStatus::{Degraded, Healthy, Progressing, Suspended};
 
@@ -141,7 +142,7 @@ fn every_object_belongs_to_an_instance_or_to_the_environment() {
 
 #[test]
 fn what_a_release_wants_and_has_is_told() {
-    let folded = fold(&shop());
+    let folded = fold(&shop(), &AppCharts::default());
     insta::assert_json_snapshot!(folded);
 }
 
@@ -155,8 +156,11 @@ fn owners_in_a_circle_belong_to_nobody_and_hide_nothing() {
     ];
     assert_eq!(whose(&objects)["B/two"].as_deref(), Some("x"));
     assert_eq!(whose(&objects)["C/three"], None);
-    assert_eq!(detail(&objects, "x").unwrap().tree.len(), 1);
-    assert!(fold(&objects).environment.cause.is_some());
+    assert_eq!(
+        detail(&objects, "x", &AppCharts::default()).unwrap().tree.len(),
+        1
+    );
+    assert!(fold(&objects, &AppCharts::default()).environment.cause.is_some());
 }
 
 /// Health and cause of `web`, as one line.
@@ -172,7 +176,7 @@ fn standing(changes: Vec<LiveObject>) -> String {
             None => objects.push(change),
         }
     }
-    let vitals = fold(&objects)
+    let vitals = fold(&objects, &AppCharts::default())
         .instances
         .into_iter()
         .find(|it| it.name == "web")
@@ -298,7 +302,11 @@ fn an_instance_is_shown_as_a_tree() {
         }
     }
     let mut out = Vec::new();
-    lines(&detail(&shop(), "web").unwrap().tree, 0, &mut out);
+    lines(
+        &detail(&shop(), "web", &AppCharts::default()).unwrap().tree,
+        0,
+        &mut out,
+    );
     insta::assert_snapshot!(out.join("\n"), @r"
     C7NHelmRelease web
       Deployment web
@@ -307,10 +315,13 @@ fn an_instance_is_shown_as_a_tree() {
       Service web
         EndpointSlice web-x
     ");
-    assert!(detail(&shop(), "nobody").is_none());
+    assert!(detail(&shop(), "nobody", &AppCharts::default()).is_none());
 
-    let all = tree(&shop());
-    assert_eq!(Some(&all.instances[1]), detail(&shop(), "web").as_ref());
+    let all = tree(&shop(), &AppCharts::default());
+    assert_eq!(
+        Some(&all.instances[1]),
+        detail(&shop(), "web", &AppCharts::default()).as_ref()
+    );
     let mut out = Vec::new();
     lines(&all.own, 0, &mut out);
     assert_eq!(out, ["ConfigMap settings", "PersistentVolumeClaim data-db-x"]);
@@ -339,10 +350,10 @@ proptest! {
             .collect();
         let shuffled: Vec<LiveObject> = order.iter().map(|at| objects[*at].clone()).collect();
         prop_assert_eq!(whose(&objects), whose(&shuffled));
-        prop_assert_eq!(fold(&objects), fold(&shuffled));
-        prop_assert_eq!(detail(&objects, "a"), detail(&shuffled, "a"));
-        prop_assert_eq!(tree(&objects), tree(&shuffled));
-        let counted: u32 = fold(&objects).instances.iter().map(|it| it.vitals.objects).sum();
-        prop_assert_eq!(counted + fold(&objects).environment.objects, 12);
+        prop_assert_eq!(fold(&objects, &AppCharts::default()), fold(&shuffled, &AppCharts::default()));
+        prop_assert_eq!(detail(&objects, "a", &AppCharts::default()), detail(&shuffled, "a", &AppCharts::default()));
+        prop_assert_eq!(tree(&objects, &AppCharts::default()), tree(&shuffled, &AppCharts::default()));
+        let counted: u32 = fold(&objects, &AppCharts::default()).instances.iter().map(|it| it.vitals.objects).sum();
+        prop_assert_eq!(counted + fold(&objects, &AppCharts::default()).environment.objects, 12);
     }
 }

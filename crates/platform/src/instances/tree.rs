@@ -6,9 +6,10 @@ use c7n_api::{Branch, InstanceDetail, LiveObject, ObjectTree};
 
 use super::attribute::{Family, is_release};
 use super::fold::{counts, instance, vitals};
+use crate::store::AppCharts;
 
 /// One instance with its objects. `None` if the environment has no such instance.
-pub fn detail(objects: &[LiveObject], name: &str) -> Option<InstanceDetail> {
+pub fn detail(objects: &[LiveObject], name: &str, apps: &AppCharts) -> Option<InstanceDetail> {
     let family = Family::new(objects);
     let instances = family.instances();
     let members: Vec<usize> = (0..objects.len())
@@ -18,13 +19,13 @@ pub fn detail(objects: &[LiveObject], name: &str) -> Option<InstanceDetail> {
         return None;
     }
     Some(InstanceDetail {
-        instance: instance(&family, name, &members, &counts(&family)),
+        instance: instance(&family, name, &members, &counts(&family), apps),
         tree: branches(&family, &instances, &members),
     })
 }
 
 /// All instances, and what belongs to none of them.
-pub fn tree(objects: &[LiveObject]) -> ObjectTree {
+pub fn tree(objects: &[LiveObject], apps: &AppCharts) -> ObjectTree {
     let family = Family::new(objects);
     let instances = family.instances();
     let counts = counts(&family);
@@ -35,7 +36,7 @@ pub fn tree(objects: &[LiveObject]) -> ObjectTree {
     let own = members.remove(&None).unwrap_or_default();
     let details = members.iter().filter_map(|(name, members)| {
         Some(InstanceDetail {
-            instance: instance(&family, (*name)?, members, &counts),
+            instance: instance(&family, (*name)?, members, &counts, apps),
             tree: branches(&family, &instances, members),
         })
     });

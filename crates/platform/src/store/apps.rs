@@ -117,6 +117,15 @@ impl Store {
         .transpose()
     }
 
+    /// Another number whenever [`Store::listed_versions`] may be another.
+    pub async fn charts_revision(&self, project: &str) -> Result<i64, StoreError> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT charts_revision FROM projects WHERE id = $1")
+            .bind(project)
+            .fetch_optional(self.readers())
+            .await?;
+        Ok(found.unwrap_or_default())
+    }
+
     /// Everything that is uploaded in a project, in the order of its making.
     pub async fn listed_versions(&self, project: &str) -> Result<Vec<ListedVersion>, StoreError> {
         let rows = sqlx::query(
@@ -208,6 +217,7 @@ impl Tx {
             .bind(app)
             .fetch_all(self.connection())
             .await?;
+        self.charts_changed(app).await?;
         sqlx::query("DELETE FROM apps WHERE id = $1")
             .bind(app)
             .execute(self.connection())
@@ -226,6 +236,7 @@ impl Tx {
         .bind(version)
         .fetch_optional(self.connection())
         .await?;
+        self.charts_changed(app).await?;
         self.app_changed(app).await?;
         Ok(digest)
     }
@@ -239,6 +250,18 @@ impl Tx {
                 .fetch_optional(self.connection())
                 .await?,
         )
+    }
+
+    /// What the project of this application lists is another now.
+    async fn charts_changed(&mut self, app: &str) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE projects SET charts_revision = charts_revision + 1 \
+             WHERE id = (SELECT project_id FROM apps WHERE id = $1)",
+        )
+        .bind(app)
+        .execute(self.connection())
+        .await?;
+        Ok(())
     }
 
     /// False when there is no such version.
@@ -275,6 +298,7 @@ impl Tx {
         .bind(now_ms())
         .execute(self.connection())
         .await?;
+        self.charts_changed(new.app_id).await?;
         self.app_changed(new.app_id).await
     }
 }

@@ -3,10 +3,8 @@
 use c7n_api::Token;
 use sqlx::Row;
 
+use super::tokens::{USED_STEP_MS, token};
 use super::{Store, StoreError, Tx, now_ms};
-
-/// As for API tokens: reading must not keep the writer busy.
-const USED_STEP_MS: i64 = 60 * 60 * 1000;
 
 impl Store {
     /// The id of the project whose charts this token reads. Unknown and expired tokens are one and the same: none.
@@ -48,17 +46,7 @@ impl Store {
         .bind(project)
         .fetch_all(self.readers())
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Token {
-                    id: row.try_get("id")?,
-                    name: row.try_get("name")?,
-                    created_ms: row.try_get("created_ms")?,
-                    expires_ms: row.try_get("expires_ms")?,
-                    last_used_ms: row.try_get("last_used_ms")?,
-                })
-            })
-            .collect()
+        rows.iter().map(token).collect()
     }
 
     /// Whether a cluster delivers anything of this project: then its agent may read the project's charts.

@@ -36,6 +36,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0007_chart_provenance",
         include_str!("../../migrations/sqlite/0007_chart_provenance.sql"),
     ),
+    (
+        "0008_charts_revision",
+        include_str!("../../migrations/sqlite/0008_charts_revision.sql"),
+    ),
 ];
 
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@
 //!
 //! Queries live in one file per area, as `impl Store` (reads) and `impl Tx` (writes).
 
+mod app_charts;
 mod apps;
 mod audit;
 mod chart_tokens;
@@ -45,6 +46,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::watch;
 
+pub use app_charts::AppCharts;
 pub use apps::{ListedVersion, NewAppRow, NewVersionRow, repository_url};
 pub use deliveries::NewDelivery;
 pub use environments::{EnvironmentRow, NewEnvironmentRow, Removal};

@@ -2,11 +2,12 @@
 
 use c7n_api::{Caller, Token};
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use super::{Store, StoreError, Tx, now_ms, users};
 
 /// `last_used_ms` is written at most this often per token: reading the API must not keep the writer busy.
-const USED_STEP_MS: i64 = 60 * 60 * 1000;
+pub(super) const USED_STEP_MS: i64 = 60 * 60 * 1000;
 
 /// Who holds a token.
 #[derive(Debug, Clone)]
@@ -48,17 +49,7 @@ impl Store {
         .bind(user)
         .fetch_all(self.readers())
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Token {
-                    id: row.try_get("id")?,
-                    name: row.try_get("name")?,
-                    created_ms: row.try_get("created_ms")?,
-                    expires_ms: row.try_get("expires_ms")?,
-                    last_used_ms: row.try_get("last_used_ms")?,
-                })
-            })
-            .collect()
+        rows.iter().map(token).collect()
     }
 
     pub async fn touch_token(&self, id: &str) -> Result<(), StoreError> {
@@ -121,4 +112,15 @@ impl Tx {
                 .await?,
         )
     }
+}
+
+/// A row of API tokens, or of those of a project's charts.
+pub(super) fn token(row: &SqliteRow) -> Result<Token, StoreError> {
+    Ok(Token {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        created_ms: row.try_get("created_ms")?,
+        expires_ms: row.try_get("expires_ms")?,
+        last_used_ms: row.try_get("last_used_ms")?,
+    })
 }

@@ -1,7 +1,11 @@
 //! The catalogue, and the chart repository that it is served as.
 
+use std::time::{Duration, Instant};
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::chart::{Chart, web};
 use crate::server::{Answer, Person, Server, answer, masked};
@@ -174,6 +178,50 @@ async fn a_deleted_version_is_gone_from_disk_and_index() {
         .expect(StatusCode::CREATED);
     let refused = admin.delete("/projects/shop/apps/elsewhere/versions/1.0.0").await;
     refused.refused(StatusCode::CONFLICT);
+}
+
+/// An upload that has begun and does not go on.
+async fn stuck_upload(server: &Server, token: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.platform.http_addr()).await.unwrap();
+    let head = format!(
+        "POST /api/v1/projects/shop/charts HTTP/1.1\r\nHost: c7n\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/gzip\r\nContent-Length: 1000\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_publishes_while_many_do_is_told_to_come_again() {
+    let server = shop().await;
+    let admin = server.admin();
+    let mut stuck = Vec::new();
+    for _ in 0..16 {
+        stuck.push(stuck_upload(&server, admin.token.as_deref().unwrap()).await);
+    }
+
+    let publish = || {
+        let request = admin.request(Method::POST, "/projects/shop/charts");
+        request.body(web("1.0.0", VALUES)).send()
+    };
+    let until = async |wanted: &[StatusCode]| {
+        let begun = Instant::now();
+        loop {
+            let answer = publish().await.unwrap();
+            if wanted.contains(&answer.status()) {
+                return answer;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{}", answer.status());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let refused = until(&[StatusCode::TOO_MANY_REQUESTS]).await;
+    assert_eq!(refused.headers()["retry-after"], "5");
+    let problem: Value = refused.json().await.unwrap();
+    assert_eq!(problem["code"], "too-many");
+
+    drop(stuck);
+    until(&[StatusCode::CREATED, StatusCode::OK]).await;
 }
 
 fn archives(server: &Server) -> usize {

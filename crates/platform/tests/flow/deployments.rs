@@ -598,6 +598,11 @@ async fn a_version_is_deleted_once_no_instance_is_made_of_it() {
     shop.agent.settled().await;
     let refused = admin.delete(old).await.refused(StatusCode::CONFLICT);
     assert_eq!(refused["title"], "web 1.0.0 is used by staging/web");
+    // By its repository and chart it is known as the application.
+    let listed = shop.get(&format!("{STAGING}/instances")).await;
+    assert_eq!(listed["instances"][0]["app"], "web");
+    let shown = shop.get(&format!("{STAGING}/instances/web")).await;
+    assert_eq!(shown["app"], "web");
     shop.agent.post(Say::State(new_state));
     shop.agent.settled().await;
 

@@ -115,8 +115,8 @@ async fn an_instance_says_why_it_is_not_well_and_names_the_object() {
     assert_eq!(
         all["instances"],
         json!([{
-            "name": "web", "chart": "web", "version": "1.2.3", "repository": null, "revision": 3, "deployed": null,
-            "phase": "Deployed", "commit": null, "file": "web.yaml",
+            "name": "web", "chart": "web", "version": "1.2.3", "repository": null, "app": null, "revision": 3,
+            "deployed": null, "phase": "Deployed", "commit": null, "file": "web.yaml",
             "health": "degraded", "objects": 3, "pods": 1, "pods_ready": 0,
             "cause": {
                 "text": "Pod web-d-1: container web crashes with exit code 1", "log": ["no database", "bye"],

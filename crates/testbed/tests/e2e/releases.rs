@@ -1,6 +1,7 @@
 //! Helm releases through the whole product: `C7NHelmRelease` files are pushed, charts come from a repository on this
 //! machine, and plain `helm` is the witness.
 
+mod bombs;
 mod drift;
 mod failures;
 mod instances;

@@ -28,7 +28,8 @@ pub async fn run(global: &Global, list: List) -> Result<()> {
 fn render(found: &Instances) -> String {
     let mut rows: Vec<Vec<String>> = found.instances.iter().map(Row::cells).collect();
     if found.environment.objects > 0 {
-        let mut cells = vec!["(environment)".to_owned(), "-".into(), "-".into(), "-".into()];
+        let mut cells = vec!["(environment)".to_owned()];
+        cells.resize(5, "-".to_owned());
         cells.extend(vital_cells(&found.environment));
         rows.push(cells);
     }

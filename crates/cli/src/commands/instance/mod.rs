@@ -48,12 +48,14 @@ impl InEnvironment {
 }
 
 impl Row for Instance {
-    const HEAD: &'static [&'static str] =
-        &["NAME", "CHART", "VERSION", "REVISION", "HEALTH", "PODS", "CAUSE"];
+    const HEAD: &'static [&'static str] = &[
+        "NAME", "APP", "CHART", "VERSION", "REVISION", "HEALTH", "PODS", "CAUSE",
+    ];
     fn cells(&self) -> Vec<String> {
         let revision = self.revision.map(|revision| revision.to_string());
         let mut cells = vec![
             self.name.clone(),
+            dash(self.app.as_deref()),
             dash(self.chart.as_deref()),
             dash(self.version.as_deref()),
             dash(revision.as_deref()),
@@ -82,6 +84,7 @@ pub(super) mod tests {
             chart: Some("web".into()),
             version: Some("1.2.3".into()),
             repository: Some("https://charts.example.com".into()),
+            app: Some("front".into()),
             revision: Some(3),
             deployed: Some("web-1.2.2".into()),
             phase: Some("Upgrading".into()),

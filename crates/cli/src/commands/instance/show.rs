@@ -45,6 +45,7 @@ fn card(found: &InstanceDetail) -> String {
     };
     let mut rows = vec![
         ("instance", instance.name.clone()),
+        ("app", dash(instance.app.as_deref())),
         ("file", dash(instance.file.as_deref())),
         ("wanted", wanted),
         ("deployed", reached),

@@ -1,15 +1,21 @@
+use std::time::Duration;
+
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use c7n_api::{AppVersion, Problem};
-use c7n_charts::{Budget, ChartArchive};
+use c7n_charts::ChartArchive;
 
 use crate::access::Verb;
 use crate::api::authenticate::SignedIn;
 use crate::api::extract::Named;
 use crate::api::{Api, Failure};
+use crate::catalogue::UnpackError;
 use crate::store::NewVersionRow;
+
+/// 20 MiB over a slow line.
+const UPLOAD_TIME: Duration = Duration::from_secs(600);
 
 /// Publish a chart: the archive as `helm package` makes it, of up to 20 MiB, is the body.
 ///
@@ -24,24 +30,36 @@ use crate::store::NewVersionRow;
         (status = 403, body = Problem), (status = 404, body = Problem), (status = 413, body = Problem),
         (status = 409, body = Problem, description = "this version has another archive, or the application takes no uploads"),
         (status = 422, body = Problem, description = "the archive is no chart"),
+        (status = 429, body = Problem, description = "too many are sent at once"),
+        (status = 503, body = Problem, description = "too many are read at once"),
     )
 )]
 pub async fn publish_chart(
     State(api): State<Api>,
     who: SignedIn,
     Named(project): Named<String>,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    request: Request,
 ) -> Result<(StatusCode, Json<AppVersion>), Failure> {
     let project = api.project(&who, Verb::Push, &project).await?;
-    let body = body.map_err(|_| {
+    let Ok(_upload) = api.inner.uploads.try_acquire() else {
+        return Err(Failure::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many",
+            "others publish as many charts as the platform takes at once",
+            "publish it again in a moment",
+        )
+        .retry_after(5));
+    };
+    let body = tokio::time::timeout(UPLOAD_TIME, Bytes::from_request(request, &api));
+    let body = body.await.ok().and_then(Result::ok).ok_or_else(|| {
         Failure::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-large",
-            "the archive did not come whole, or has more than 20 MiB",
+            "the archive did not come whole within ten minutes, or has more than 20 MiB",
             "leave out what the chart does not need (.helmignore), then publish it again",
         )
     })?;
-    let chart = read(body.clone()).await?;
+    let chart = read(&api, body.clone()).await?;
     let metadata = &chart.metadata;
     let app = api
         .store()
@@ -108,18 +126,15 @@ pub async fn publish_chart(
     Ok((status, Json(made.version)))
 }
 
-async fn read(body: Bytes) -> Result<ChartArchive, Failure> {
-    // To unpack 100 MiB takes its time.
-    let work = tokio::task::spawn_blocking(move || ChartArchive::from_bytes(&body, &Budget::default()));
-    let chart = work
-        .await
-        .map_err(|broken| Failure::internal(&broken))?
-        .map_err(|error| {
-            Failure::invalid(
-                format!("this is no chart: {error}"),
-                "mend it and package it anew",
-            )
-        })?;
+async fn read(api: &Api, body: Bytes) -> Result<ChartArchive, Failure> {
+    let read = api.inner.unpacker.read(move || Ok(body.reader()));
+    let chart = read.await.map_err(|error| match error {
+        UnpackError::Busy => Failure::crowded(error.to_string()),
+        UnpackError::Archive(error) => Failure::invalid(
+            format!("this is no chart: {error}"),
+            "mend it and package it anew",
+        ),
+    })?;
     if let Err(rule) = c7n_charts::archive::check_published_name(&chart.metadata.name) {
         return Err(Failure::invalid(rule, "name the chart so in Chart.yaml"));
     }

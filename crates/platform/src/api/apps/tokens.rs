@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use c7n_api::{IssuedToken, NewToken, Problem, Token};
 
-use crate::access::{Verb, tokens};
+use crate::access::Verb;
 use crate::api::authenticate::SignedIn;
 use crate::api::extract::{Body, Named};
+use crate::api::new_token::MadeToken;
 use crate::api::{Api, Failure};
-use crate::store::{new_id, now_ms};
 
 const PER_PROJECT: i64 = 500;
 
@@ -46,21 +46,7 @@ pub async fn issue_chart_token(
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<IssuedToken>), Failure> {
     let project = api.project(&who, Verb::Manage, &project).await?;
-    let now = now_ms();
-    if new.expires_ms.is_some_and(|at| at <= now) {
-        return Err(Failure::invalid(
-            "the token would have expired already",
-            "choose a later time",
-        ));
-    }
-    let issued = tokens::issue();
-    let token = Token {
-        id: new_id(),
-        name: new.name.chars().take(100).collect(),
-        created_ms: now,
-        expires_ms: new.expires_ms,
-        last_used_ms: None,
-    };
+    let made = MadeToken::new(new)?;
     let mut tx = api.store().write().await?;
     if tx.count_chart_tokens(&project.id).await? >= PER_PROJECT {
         return Err(Failure::conflict(
@@ -68,21 +54,17 @@ pub async fn issue_chart_token(
             "revoke some",
         ));
     }
-    tx.create_chart_token(&project.id, &token, &issued.hash).await?;
+    tx.create_chart_token(&project.id, &made.token, made.hash())
+        .await?;
     tx.audit(
         &who.name(),
         "create",
-        &format!("chart-token/{}", token.id),
+        &format!("chart-token/{}", made.token.id),
         Some(&project.id),
     )
     .await?;
     tx.commit().await?;
-    let answer = IssuedToken {
-        token: issued.token,
-        name: token.name,
-        expires_ms: token.expires_ms,
-    };
-    Ok((StatusCode::CREATED, Json(answer)))
+    Ok((StatusCode::CREATED, made.shown()))
 }
 
 /// Revoke such a token. It stops working at once.

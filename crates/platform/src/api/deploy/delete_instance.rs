@@ -1,12 +1,11 @@
 use axum::Json;
-use axum::extract::State;
 use c7n_api::{Deployed, Mode, Problem};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::api::authenticate::SignedIn;
-use crate::api::extract::{Asked, Named};
-use crate::api::{Api, Failure};
+use super::Call;
+use crate::api::Failure;
+use crate::api::extract::Asked;
 use crate::deploy::Operation;
 
 #[derive(Deserialize, IntoParams)]
@@ -28,19 +27,10 @@ pub struct How {
         (status = 409, body = Problem), (status = 422, body = Problem),
     )
 )]
-pub async fn delete_instance(
-    State(api): State<Api>,
-    who: SignedIn,
-    Named((project, environment, instance)): Named<(String, String, String)>,
-    Asked(how): Asked<How>,
-) -> Result<Json<Deployed>, Failure> {
-    let mode = how.mode.unwrap_or_default();
-    super::carry_out(
-        &api,
-        &who,
-        (&project, &environment),
-        Operation::Delete { instance },
-        mode,
+pub async fn delete_instance(call: Call, Asked(how): Asked<How>) -> Result<Json<Deployed>, Failure> {
+    call.carry_out(
+        |instance| Operation::Delete { instance },
+        how.mode.unwrap_or_default(),
     )
     .await
 }

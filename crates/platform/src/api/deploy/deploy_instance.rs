@@ -1,10 +1,9 @@
 use axum::Json;
-use axum::extract::State;
 use c7n_api::{DeployInstance, Deployed, Problem};
 
-use crate::api::authenticate::SignedIn;
-use crate::api::extract::{Body, Named};
-use crate::api::{Api, Failure};
+use super::Call;
+use crate::api::Failure;
+use crate::api::extract::Body;
 use crate::deploy::{Deploy, Operation};
 
 /// Deploy a chart as an instance.
@@ -21,16 +20,16 @@ use crate::deploy::{Deploy, Operation};
     )
 )]
 pub async fn deploy_instance(
-    State(api): State<Api>,
-    who: SignedIn,
-    Named((project, environment)): Named<(String, String)>,
+    call: Call<()>,
     Body(asked): Body<DeployInstance>,
 ) -> Result<Json<Deployed>, Failure> {
-    let operation = Operation::Deploy(Deploy {
-        instance: asked.name,
-        chart: asked.chart,
-        repo_secret: asked.repo_secret,
-        values: asked.values,
-    });
-    super::carry_out(&api, &who, (&project, &environment), operation, asked.mode).await
+    let operation = |()| {
+        Operation::Deploy(Deploy {
+            instance: asked.name,
+            chart: asked.chart,
+            repo_secret: asked.repo_secret,
+            values: asked.values,
+        })
+    };
+    call.carry_out(operation, asked.mode).await
 }

@@ -10,15 +10,17 @@ mod run_state;
 mod upgrade_instance;
 
 use axum::Json;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::http::request::Parts;
 use c7n_api::{Deployed, EnvironmentPhase, Mode};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::authenticate::SignedIn;
+use super::extract::Named;
 use super::{Api, Failure};
 use crate::access::Verb;
-use crate::deploy::{Operation, Scene};
+use crate::deploy::{DeployError, Operation, Scene};
 
 /// Values of half a megabyte, written as JSON, fit well.
 const BODY: usize = 4 << 20;
@@ -40,26 +42,69 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .layer(DefaultBodyLimit::max(BODY))
 }
 
-/// Every operation of this folder, after its caller was found to have the right to push.
-async fn carry_out(
-    api: &Api,
-    who: &SignedIn,
-    names: (&str, &str),
-    operation: Operation,
-    mode: Mode,
-) -> Result<Json<Deployed>, Failure> {
-    let (project, environment) = api.environment(who, Verb::Push, names).await?;
-    if environment.phase == EnvironmentPhase::Removing {
-        return Err(crate::deploy::DeployError::Removing.into());
+/// What every operation of this folder begins with: who asks, and on what of which environment.
+struct Call<N = String> {
+    api: Api,
+    who: SignedIn,
+    project: String,
+    environment: String,
+    /// The last part of the address: an instance or a file.
+    name: N,
+}
+
+impl FromRequestParts<Api> for Call {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
+        let Named((project, environment, name)) = Named::from_request_parts(parts, api).await?;
+        Ok(Self {
+            api: api.clone(),
+            who: SignedIn::from_request_parts(parts, api).await?,
+            project,
+            environment,
+            name,
+        })
     }
-    let scene = Scene {
-        username: &who.caller.username,
-        actor: who.name(),
-        project_id: &project.id,
-        environment_id: &environment.id,
-        environment: &environment.name,
-    };
-    Ok(Json(
-        api.inner.deployer.carry_out(&scene, &operation, mode).await?,
-    ))
+}
+
+/// Where the address names nothing yet.
+impl FromRequestParts<Api> for Call<()> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
+        let Named((project, environment)) = Named::from_request_parts(parts, api).await?;
+        Ok(Self {
+            api: api.clone(),
+            who: SignedIn::from_request_parts(parts, api).await?,
+            project,
+            environment,
+            name: (),
+        })
+    }
+}
+
+impl<N> Call<N> {
+    /// After the caller was found to have the right to push.
+    async fn carry_out(
+        self,
+        operation: impl FnOnce(N) -> Operation,
+        mode: Mode,
+    ) -> Result<Json<Deployed>, Failure> {
+        let names = (self.project.as_str(), self.environment.as_str());
+        let (project, environment) = self.api.environment(&self.who, Verb::Push, names).await?;
+        if environment.phase == EnvironmentPhase::Removing {
+            return Err(DeployError::Removing.into());
+        }
+        let scene = Scene {
+            username: &self.who.caller.username,
+            actor: self.who.name(),
+            project_id: &project.id,
+            environment_id: &environment.id,
+            environment: &environment.name,
+        };
+        let deployer = &self.api.inner.deployer;
+        Ok(Json(
+            deployer.carry_out(&scene, &operation(self.name), mode).await?,
+        ))
+    }
 }

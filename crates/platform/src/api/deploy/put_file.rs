@@ -1,10 +1,9 @@
 use axum::Json;
-use axum::extract::State;
 use c7n_api::{Deployed, Problem, PutFile};
 
-use crate::api::authenticate::SignedIn;
-use crate::api::extract::{Body, Named};
-use crate::api::{Api, Failure};
+use super::Call;
+use crate::api::Failure;
+use crate::api::extract::Body;
 use crate::deploy::{self, Operation};
 
 /// Write a file, as a commit. A manifest that the environment could not take is refused by file and line.
@@ -19,17 +18,14 @@ use crate::deploy::{self, Operation};
         (status = 409, body = Problem, description = "the file is another than `expected`"), (status = 422, body = Problem),
     )
 )]
-pub async fn put_repository_file(
-    State(api): State<Api>,
-    who: SignedIn,
-    Named((project, environment, path)): Named<(String, String, String)>,
-    Body(asked): Body<PutFile>,
-) -> Result<Json<Deployed>, Failure> {
-    let operation = Operation::PutFile(deploy::PutFile {
-        path,
-        content: asked.content,
-        expected: asked.expected,
-        message: asked.message,
-    });
-    super::carry_out(&api, &who, (&project, &environment), operation, asked.mode).await
+pub async fn put_repository_file(call: Call, Body(asked): Body<PutFile>) -> Result<Json<Deployed>, Failure> {
+    let operation = |path| {
+        Operation::PutFile(deploy::PutFile {
+            path,
+            content: asked.content,
+            expected: asked.expected,
+            message: asked.message,
+        })
+    };
+    call.carry_out(operation, asked.mode).await
 }

@@ -1,12 +1,11 @@
 use axum::Json;
-use axum::extract::State;
 use c7n_api::{Deployed, Mode, Problem};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::api::authenticate::SignedIn;
-use crate::api::extract::{Asked, Named};
-use crate::api::{Api, Failure};
+use super::Call;
+use crate::api::Failure;
+use crate::api::extract::Asked;
 use crate::deploy::{self, Operation};
 
 #[derive(Deserialize, IntoParams)]
@@ -31,15 +30,14 @@ pub struct Which {
     )
 )]
 pub async fn remove_repository_file(
-    State(api): State<Api>,
-    who: SignedIn,
-    Named((project, environment, path)): Named<(String, String, String)>,
+    call: Call,
     Asked(which): Asked<Which>,
 ) -> Result<Json<Deployed>, Failure> {
-    let mode = which.mode.unwrap_or_default();
-    let operation = Operation::RemoveFile(deploy::RemoveFile {
-        path,
-        expected: which.expected,
-    });
-    super::carry_out(&api, &who, (&project, &environment), operation, mode).await
+    let operation = |path| {
+        Operation::RemoveFile(deploy::RemoveFile {
+            path,
+            expected: which.expected,
+        })
+    };
+    call.carry_out(operation, which.mode.unwrap_or_default()).await
 }

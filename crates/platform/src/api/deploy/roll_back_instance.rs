@@ -1,10 +1,9 @@
 use axum::Json;
-use axum::extract::State;
 use c7n_api::{Deployed, Problem, RollBackInstance};
 
-use crate::api::authenticate::SignedIn;
-use crate::api::extract::{Body, Named};
-use crate::api::{Api, Failure};
+use super::Call;
+use crate::api::Failure;
+use crate::api::extract::Body;
 use crate::deploy::{Operation, RollBack};
 
 /// Bring an instance back to what an earlier commit says of it, as a new commit. One that was deleted comes back, too.
@@ -21,14 +20,14 @@ use crate::deploy::{Operation, RollBack};
     )
 )]
 pub async fn roll_back_instance(
-    State(api): State<Api>,
-    who: SignedIn,
-    Named((project, environment, instance)): Named<(String, String, String)>,
+    call: Call,
     Body(asked): Body<RollBackInstance>,
 ) -> Result<Json<Deployed>, Failure> {
-    let operation = Operation::RollBack(RollBack {
-        instance,
-        to: asked.to,
-    });
-    super::carry_out(&api, &who, (&project, &environment), operation, asked.mode).await
+    let operation = |instance| {
+        Operation::RollBack(RollBack {
+            instance,
+            to: asked.to,
+        })
+    };
+    call.carry_out(operation, asked.mode).await
 }

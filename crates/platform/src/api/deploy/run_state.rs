@@ -1,10 +1,9 @@
 use axum::Json;
-use axum::extract::State;
 use c7n_api::{ChangeInstance, Deployed, Problem};
 
-use crate::api::authenticate::SignedIn;
-use crate::api::extract::{Body, Named};
-use crate::api::{Api, Failure};
+use super::Call;
+use crate::api::Failure;
+use crate::api::extract::Body;
 use crate::deploy::{Operation, RunState};
 
 /// Stop an instance: its workloads are scaled to nothing, and how large they were is remembered.
@@ -20,15 +19,10 @@ use crate::deploy::{Operation, RunState};
         (status = 409, body = Problem), (status = 422, body = Problem),
     )
 )]
-pub async fn stop_instance(
-    State(api): State<Api>,
-    who: SignedIn,
-    Named((project, environment, instance)): Named<(String, String, String)>,
-    Body(asked): Body<ChangeInstance>,
-) -> Result<Json<Deployed>, Failure> {
+pub async fn stop_instance(call: Call, Body(asked): Body<ChangeInstance>) -> Result<Json<Deployed>, Failure> {
     let to = RunState::Stopped;
-    let operation = Operation::SetRunState { instance, to };
-    super::carry_out(&api, &who, (&project, &environment), operation, asked.mode).await
+    let operation = |instance| Operation::SetRunState { instance, to };
+    call.carry_out(operation, asked.mode).await
 }
 
 /// Start an instance that was stopped, as large as it was.
@@ -45,12 +39,10 @@ pub async fn stop_instance(
     )
 )]
 pub async fn start_instance(
-    State(api): State<Api>,
-    who: SignedIn,
-    Named((project, environment, instance)): Named<(String, String, String)>,
+    call: Call,
     Body(asked): Body<ChangeInstance>,
 ) -> Result<Json<Deployed>, Failure> {
     let to = RunState::Started;
-    let operation = Operation::SetRunState { instance, to };
-    super::carry_out(&api, &who, (&project, &environment), operation, asked.mode).await
+    let operation = |instance| Operation::SetRunState { instance, to };
+    call.carry_out(operation, asked.mode).await
 }

@@ -1,10 +1,9 @@
 use axum::Json;
-use axum::extract::State;
 use c7n_api::{Deployed, Problem, UpgradeInstance};
 
-use crate::api::authenticate::SignedIn;
-use crate::api::extract::{Body, Named};
-use crate::api::{Api, Failure};
+use super::Call;
+use crate::api::Failure;
+use crate::api::extract::Body;
 use crate::deploy::{Operation, Upgrade};
 
 /// Move an instance to another version of its chart.
@@ -25,16 +24,16 @@ use crate::deploy::{Operation, Upgrade};
     )
 )]
 pub async fn upgrade_instance(
-    State(api): State<Api>,
-    who: SignedIn,
-    Named((project, environment, instance)): Named<(String, String, String)>,
+    call: Call,
     Body(asked): Body<UpgradeInstance>,
 ) -> Result<Json<Deployed>, Failure> {
-    let operation = Operation::Upgrade(Upgrade {
-        instance,
-        chart: asked.chart,
-        values: asked.values,
-        conflicts: asked.conflicts,
-    });
-    super::carry_out(&api, &who, (&project, &environment), operation, asked.mode).await
+    let operation = |instance| {
+        Operation::Upgrade(Upgrade {
+            instance,
+            chart: asked.chart,
+            values: asked.values,
+            conflicts: asked.conflicts,
+        })
+    };
+    call.carry_out(operation, asked.mode).await
 }

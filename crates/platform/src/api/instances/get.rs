@@ -22,8 +22,9 @@ pub async fn get_instance(
     who: SignedIn,
     Named((project, environment, instance)): Named<(String, String, String)>,
 ) -> Result<Json<InstanceDetail>, Failure> {
-    let (_, environment) = api.environment(&who, Verb::See, (&project, &environment)).await?;
+    let (project, environment) = api.environment(&who, Verb::See, (&project, &environment)).await?;
     let objects = api.store().all_objects(&environment.id).await?;
-    let found = detail(&objects, &instance);
+    let apps = api.store().app_charts(&project.id).await?;
+    let found = detail(&objects, &instance, &apps);
     Ok(Json(found.ok_or_else(|| Failure::not_found("instance"))?))
 }

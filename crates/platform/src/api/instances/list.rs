@@ -19,6 +19,10 @@ pub async fn list_instances(
     who: SignedIn,
     Named((project, environment)): Named<(String, String)>,
 ) -> Result<Json<Instances>, Failure> {
-    let (_, environment) = api.environment(&who, Verb::See, (&project, &environment)).await?;
-    Ok(Json(fold(&api.store().all_objects(&environment.id).await?)))
+    let (project, environment) = api.environment(&who, Verb::See, (&project, &environment)).await?;
+    let apps = api.store().app_charts(&project.id).await?;
+    Ok(Json(fold(
+        &api.store().all_objects(&environment.id).await?,
+        &apps,
+    )))
 }

@@ -19,6 +19,10 @@ pub async fn object_tree(
     who: SignedIn,
     Named((project, environment)): Named<(String, String)>,
 ) -> Result<Json<ObjectTree>, Failure> {
-    let (_, environment) = api.environment(&who, Verb::See, (&project, &environment)).await?;
-    Ok(Json(tree(&api.store().all_objects(&environment.id).await?)))
+    let (project, environment) = api.environment(&who, Verb::See, (&project, &environment)).await?;
+    let apps = api.store().app_charts(&project.id).await?;
+    Ok(Json(tree(
+        &api.store().all_objects(&environment.id).await?,
+        &apps,
+    )))
 }

@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use c7n_api::{IssuedToken, NewToken, Problem, Token};
 
-use crate::access::tokens;
 use crate::api::authenticate::SignedIn;
 use crate::api::extract::{Body, Named};
+use crate::api::new_token::MadeToken;
 use crate::api::{Api, Failure};
-use crate::store::{Tx, new_id, now_ms};
+use crate::store::Tx;
 
 const PER_USER: i64 = 500;
 
@@ -31,33 +31,14 @@ pub async fn issue(
     who: SignedIn,
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<IssuedToken>), Failure> {
-    let now = now_ms();
-    if new.expires_ms.is_some_and(|at| at <= now) {
-        return Err(Failure::invalid(
-            "the token would have expired already",
-            "choose a later time",
-        ));
-    }
-    let issued = tokens::issue();
-    let token = Token {
-        id: new_id(),
-        name: new.name.chars().take(100).collect(),
-        created_ms: now,
-        expires_ms: new.expires_ms,
-        last_used_ms: None,
-    };
+    let made = MadeToken::new(new)?;
     let mut tx = api.store().write().await?;
     limit_tokens(&mut tx, &who.caller.id).await?;
-    tx.create_token(&who.caller.id, &token, &issued.hash).await?;
-    tx.audit(&who.name(), "create", &format!("token/{}", token.id), None)
+    tx.create_token(&who.caller.id, &made.token, made.hash()).await?;
+    tx.audit(&who.name(), "create", &format!("token/{}", made.token.id), None)
         .await?;
     tx.commit().await?;
-    let answer = IssuedToken {
-        token: issued.token,
-        name: token.name,
-        expires_ms: token.expires_ms,
-    };
-    Ok((StatusCode::CREATED, Json(answer)))
+    Ok((StatusCode::CREATED, made.shown()))
 }
 
 /// Revoke a token. It stops working at once.
