@@ -150,11 +150,12 @@ pub async fn serve(
         work.clone(),
     );
 
+    let directory = environments.directory();
     let streams = Streams::new(
         door.clone(),
         credentials.watch(),
         access.client(),
-        environments.directory(),
+        Arc::new(move |id| directory.namespace(id)),
         if config.no_exec { ExecIs::Off } else { ExecIs::On },
         works.clone(),
         work.clone(),

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Token;
-use crate::environments::{Directory, EnvironmentId};
+use crate::environments::EnvironmentId;
 use crate::session::Door;
 use review::Reviewer;
 use seat::{Gate, Seat};
@@ -48,6 +48,9 @@ pub enum ExecIs {
     Off,
 }
 
+/// In which namespace an environment is, if it is one of this agent's.
+pub type Homes = Arc<dyn Fn(&EnvironmentId) -> Option<String> + Send + Sync>;
+
 /// A cheap handle.
 #[derive(Clone)]
 pub struct Streams {
@@ -57,7 +60,7 @@ pub struct Streams {
 struct Shared {
     gate: Gate,
     client: Client,
-    directory: Directory,
+    homes: Homes,
     exec: ExecIs,
     places: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
@@ -78,7 +81,7 @@ impl Streams {
         door: Door,
         credential: watch::Receiver<Option<Token>>,
         client: Client,
-        directory: Directory,
+        homes: Homes,
         exec: ExecIs,
         tracker: TaskTracker,
         shutdown: CancellationToken,
@@ -86,7 +89,7 @@ impl Streams {
         let shared = Shared {
             gate: Gate::new(door, credential),
             client,
-            directory,
+            homes,
             exec,
             places: Arc::new(Semaphore::new(AT_ONCE)),
             refusals: Arc::new(Semaphore::new(REFUSED_AT_ONCE)),
@@ -187,7 +190,7 @@ impl Shared {
                  (--no-exec, the chart's exec.enabled)",
             ));
         }
-        let namespace = EnvironmentId::new(&open.environment_id).and_then(|id| self.directory.namespace(&id));
+        let namespace = EnvironmentId::new(&open.environment_id).and_then(|id| (self.homes)(&id));
         let Some(namespace) = namespace else {
             return Err(End::new(
                 EndCode::NotFound,

@@ -45,7 +45,9 @@ impl Reviewer {
                 Some(status) => status.reason.unwrap_or_default(),
                 None => "it gave no answer".to_owned(),
             },
-            Ok(Err(error)) => format!("it cannot be asked: {error}"),
+            Ok(Err(error)) => {
+                format!("it cannot be asked: {error}; the agent's chart gives the right to ask")
+            }
             Err(_) => "it did not answer in time".to_owned(),
         };
         let reason = if refusal.is_empty() {

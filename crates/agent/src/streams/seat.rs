@@ -52,8 +52,9 @@ impl SeatError {
                 DialError::Refused { status, .. } => (400..500).contains(status) && *status != 429,
                 _ => false,
             },
-            // The ticket was used.
-            Self::Broken(_) | Self::Late => true,
+            Self::Late => true,
+            // If the ticket was used, the platform says so.
+            Self::Broken(_) => false,
         }
     }
 }
