@@ -25,4 +25,5 @@ mod proxied;
 mod releases;
 mod stand;
 mod strangers;
+mod streams_agent;
 mod two_clusters;
