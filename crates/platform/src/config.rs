@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::streams::Times;
+
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// Folder of the database, the repositories and the keys; made when missing
@@ -47,6 +49,15 @@ pub struct Config {
     /// Credentials of agents that are older than this are replaced, for instance 30d or 12h
     #[arg(long, env = "C7N_CREDENTIAL_AGE", value_name = "TIME", default_value = "30d", value_parser = age)]
     pub credential_age: Duration,
+    /// Logs, processes and ports of pods that one user may have open at the same time
+    #[arg(long, env = "C7N_STREAMS_PER_USER", value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub streams_per_user: u32,
+    /// The same of one cluster
+    #[arg(long, env = "C7N_STREAMS_PER_CLUSTER", value_name = "NUMBER", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub streams_per_cluster: u32,
+    /// How long everything about streams may take; for tests
+    #[arg(skip)]
+    pub stream_times: Times,
     /// How the log is written, to standard error [default: text on a terminal, json elsewhere]
     #[arg(long, env = "C7N_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,

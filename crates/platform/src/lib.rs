@@ -21,6 +21,7 @@ mod private_file;
 pub mod repositories;
 mod start;
 pub mod store;
+pub mod streams;
 
 pub use access::first_run::FirstRun;
 pub use config::Config;

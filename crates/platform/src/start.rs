@@ -28,6 +28,7 @@ use crate::intake::Intake;
 use crate::private_file;
 use crate::repositories::Repositories;
 use crate::store::{Addresses, Store, StoreError};
+use crate::streams::{Limits, Streams};
 
 /// How long what is under way may take to end.
 const STOP: Duration = Duration::from_secs(10);
@@ -65,6 +66,7 @@ pub struct Platform {
     ssh_addr: SocketAddr,
     store: Store,
     git_host: Arc<Host>,
+    streams: Streams,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     _lock: File,
@@ -86,6 +88,15 @@ impl Platform {
             repositories.clone(),
             instances,
             config.credential_age,
+            tasks.clone(),
+            shutdown.clone(),
+        )
+        .await?;
+        let streams = Streams::start(
+            store.clone(),
+            fleet.clone(),
+            stream_limits(config),
+            config.stream_times.clone(),
             tasks.clone(),
             shutdown.clone(),
         )
@@ -127,12 +138,14 @@ impl Platform {
             config,
             wake,
             catalogue,
+            streams.clone(),
             tasks.clone(),
             shutdown.clone(),
         )
         .await?;
         let router = api::router(api)
             .merge(fleet.router())
+            .merge(streams.router())
             .merge(catalogue::router(charts))
             .merge(agent_chart::router()?)
             .merge(Router::new().nest("/git", http_router(Arc::clone(&git_host))));
@@ -150,6 +163,7 @@ impl Platform {
             ssh_addr,
             store,
             git_host,
+            streams,
             tasks,
             shutdown,
             _lock: lock,
@@ -171,6 +185,11 @@ impl Platform {
 
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// How many logs, processes and ports of pods are open.
+    pub fn open_streams(&self) -> usize {
+        self.streams.count()
     }
 
     /// Takes no new work, lets what is under way end, and closes the database. Nothing that was answered is lost either way.
@@ -264,6 +283,14 @@ fn lock(folder: &Path) -> Result<File, StartError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StartError::InUse(folder.to_owned())),
         Err(TryLockError::Error(source)) => Err(fail(source)),
+    }
+}
+
+fn stream_limits(config: &Config) -> Limits {
+    let number = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+    Limits {
+        per_user: number(config.streams_per_user),
+        per_cluster: number(config.streams_per_cluster),
     }
 }
 

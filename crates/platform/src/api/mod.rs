@@ -23,6 +23,7 @@ mod members;
 mod new_token;
 mod openapi;
 mod projects;
+mod streams;
 mod users;
 
 use std::sync::Arc;
@@ -45,13 +46,14 @@ use crate::config::{Config, Image};
 use crate::deploy::Deployer;
 use crate::repositories::Repositories;
 use crate::store::Store;
+use crate::streams::Streams;
 
 pub use failure::Failure;
 pub use openapi::document;
 
 const BODY: usize = 1 << 20;
 /// Open streams of events; each costs a few KiB and one query per change.
-const STREAMS: usize = 2000;
+const EVENT_STREAMS: usize = 2000;
 /// Of 20 MiB each.
 const UPLOADS: usize = 16;
 
@@ -96,7 +98,8 @@ struct Inner {
     uploads: Semaphore,
     chart_facts: ChartFacts,
     deployer: Deployer,
-    streams: Arc<Semaphore>,
+    event_streams: Arc<Semaphore>,
+    streams: Streams,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -107,6 +110,7 @@ impl Api {
         config: &Config,
         wake: Arc<dyn Wake>,
         catalogue: Catalogue,
+        streams: Streams,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, crate::store::StoreError> {
@@ -124,7 +128,8 @@ impl Api {
             uploads: Semaphore::new(UPLOADS),
             chart_facts: catalogue.facts,
             deployer: catalogue.deployer,
-            streams: Arc::new(Semaphore::new(STREAMS)),
+            event_streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
+            streams,
             tasks,
             shutdown,
         };
@@ -174,6 +179,7 @@ fn open_operations() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .merge(login::routes())
         .merge(openapi::routes())
+        .merge(streams::open_routes())
 }
 
 /// What needs one.
@@ -190,6 +196,7 @@ fn closed_operations() -> OpenApiRouter<Api> {
         .merge(instances::routes())
         .merge(commands::routes())
         .merge(events::routes())
+        .merge(streams::routes())
 }
 
 /// One line per request at level debug; the path holds no secret, the headers and bodies may.

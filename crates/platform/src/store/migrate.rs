@@ -40,6 +40,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0008_charts_revision",
         include_str!("../../migrations/sqlite/0008_charts_revision.sql"),
     ),
+    (
+        "0009_streams",
+        include_str!("../../migrations/sqlite/0009_streams.sql"),
+    ),
 ];
 
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), StoreError> {
