@@ -19,9 +19,9 @@ const CHUNK: usize = 32 << 10;
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  c7n port-forward -p shop -e staging web 8080          port 8080 of this machine to 8080 of the first ready pod of web
+  c7n port-forward -p shop -e staging web 8080          of this machine, to 8080 of web's first ready pod
   c7n port-forward -p shop -e staging web-5d9c7b-x2x4z 5433:5432 9090
-  c7n port-forward -p shop -e staging web :80           a free port, which is told on standard output")]
+  c7n port-forward -p shop -e staging web :80           any free port, told on standard output")]
 pub struct PortForward {
     /// A pod, or an instance: then its first ready pod; `pod/NAME` and `instance/NAME` say which
     #[arg(value_name = "POD|INSTANCE")]

@@ -27,7 +27,7 @@ pub async fn download(container: &Container, path: &str, local: &Path) -> Result
         ),
         _ => {}
     }
-    let real = OsString::from_vec(found.path);
+    let real = OsString::from_vec(found.path.clone());
     let real = Path::new(&real);
     let (folder, name) = place(local, Path::new(path))?;
     let (above, root) = parted(real);
@@ -43,7 +43,13 @@ pub async fn download(container: &Container, path: &str, local: &Path) -> Result
         let above = above
             .to_str()
             .context("a path that is no UTF-8 cannot be copied")?;
-        from_tar(container, &["tar", "cf", "-", "-C", above, entry], &mut unpack).await?;
+        let command = Container::program(
+            &found,
+            "exec tar cf - -C \"$1\" \"$2\"",
+            &["tar", "cf", "-", "-C"],
+            &[above, entry],
+        );
+        from_tar(container, &command, &mut unpack).await?;
     } else {
         eprintln!("c7n: the container has no tar: the file is copied by cat, and its mode is not kept");
         from_cat(
@@ -123,7 +129,7 @@ async fn receive(
     };
     process.consumed();
     process.finish().await;
-    super::check(command[0], &outcome, &complaint)
+    super::check(&outcome, &complaint)
 }
 
 /// The folder that it goes into and its name there, as `cp` has it.

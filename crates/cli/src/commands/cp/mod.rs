@@ -109,7 +109,7 @@ async fn copy(place: &Place, cp: &Cp) -> Result<Copied> {
 }
 
 /// An error when the program did not end well.
-fn check(program: &str, finished: &Finished, complaint: &[u8]) -> Result<()> {
+fn check(finished: &Finished, complaint: &[u8]) -> Result<()> {
     if finished.exit_code == 0 {
         return Ok(());
     }
@@ -119,7 +119,7 @@ fn check(program: &str, finished: &Finished, complaint: &[u8]) -> Result<()> {
         complaint => complaint,
     };
     bail!(
-        "the copy is not whole: {program} in the container ended with {}: {complaint}",
+        "the copy is not whole; the container's side of it ended with {}: {complaint}",
         finished.exit_code
     )
 }

@@ -3,8 +3,7 @@
 use anyhow::{Result, bail};
 use c7n_api::RunProcess;
 
-use crate::streams::{Ended, Place, Process};
-use c7n_stream::EndCode;
+use crate::streams::{Place, Process};
 
 /// Says what there is, a word a line, and at the end where it really is.
 const SCRIPT: &str = r#"p=$1
@@ -58,13 +57,22 @@ impl Container {
         }
     }
 
+    /// A program with its arguments, by the shell where there is one: busybox has programs in itself that have no file.
+    pub fn program<'a>(
+        found: &Found,
+        script: &'a str,
+        direct: &[&'a str],
+        arguments: &[&'a str],
+    ) -> Vec<&'a str> {
+        match found.has_shell {
+            true => [&["sh", "-c", script, "sh"], arguments].concat(),
+            false => [direct, arguments].concat(),
+        }
+    }
+
     pub async fn look(&self, path: &str) -> Result<Found> {
         let command = ["sh", "-c", SCRIPT, "sh", path];
-        let outcome = match Process::run(&self.place, self.wish(&command, false)).await {
-            Ok(outcome) => outcome,
-            Err(error) if has_no_program(&error) => return Ok(Found::without_shell(path)),
-            Err(error) => return Err(error),
-        };
+        let outcome = Process::run(&self.place, self.wish(&command, false)).await?;
         match outcome.exit_code {
             0 => read(&outcome.output),
             126 | 127 => Ok(Found::without_shell(path)),
@@ -89,13 +97,6 @@ impl Container {
             ),
         }
     }
-}
-
-/// Said of a program that is not in the container.
-fn has_no_program(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<Ended>()
-        .is_some_and(|ended| ended.code() == EndCode::NoShell)
 }
 
 impl Found {

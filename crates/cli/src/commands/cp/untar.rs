@@ -368,14 +368,26 @@ mod tests {
 
     #[test]
     fn records_of_pax_are_understood() {
-        let records = b"14 path=other\n15 linkpath=up\n".to_vec();
-        let mut said = Said::default();
-        assert_eq!(said.read(b'x', &records), Err(BadTar("a record cannot be read")));
-        let records =
-            b"14 path=other\n15 linkpath=xy\n22 size=0000000000007\n21 GNU.sparse.major=1\n".to_vec();
-        let mut said = Said::default();
-        let _ = said.read(b'x', &records[..14]);
+        let read = |records: &[u8]| {
+            let mut said = Said::default();
+            said.read(b'x', records).map(|()| said)
+        };
+        let said = read(b"14 path=other\n15 linkpath=up\n11 size=77\n16 comment=none\n").unwrap();
         assert_eq!(said.name.as_deref(), Some(b"other".as_slice()));
+        assert_eq!(said.link.as_deref(), Some(b"up".as_slice()));
+        assert_eq!(said.size, Some(77));
+        assert!(!said.sparse);
+        assert!(read(b"22 GNU.sparse.major=1\n").unwrap().sparse);
+        for bad in [
+            "13 path=other\n",
+            "99 path=other\n",
+            "path=other\n",
+            "3 \n",
+            "10 size=x\n",
+            "-1 a=b\n",
+        ] {
+            assert!(read(bad.as_bytes()).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

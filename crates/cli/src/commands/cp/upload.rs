@@ -25,7 +25,13 @@ pub async fn upload(container: &Container, local: &Path, path: &str) -> Result<C
     let (copied, sum) = if found.has_tar {
         let mut pack = Pack::new(&local, name.as_ref());
         let mut progress = Progress::new();
-        send(container, &["tar", "xmf", "-", "-C", &folder], || {
+        let command = Container::program(
+            &found,
+            "exec tar xmf - -C \"$1\"",
+            &["tar", "xmf", "-", "-C"],
+            &[&folder],
+        );
+        send(container, &command, || {
             let bytes = pack.next()?;
             progress.at(pack.files, pack.bytes);
             Ok(bytes)
@@ -129,12 +135,9 @@ async fn send(
     };
     process.consumed();
     process.finish().await;
-    super::check(command[0], &outcome, &complaint)?;
+    super::check(&outcome, &complaint)?;
     if open {
-        bail!(
-            "{} in the container ended before all was sent; the copy is not whole\n  next: copy it again",
-            command[0]
-        );
+        bail!("the container took only a part of it; the copy is not whole\n  next: copy it again");
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ const LIFE: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  c7n logs -p shop -e staging web                      all pods of instance web, each line behind its pod's name
+  c7n logs -p shop -e staging web                      all pods of instance web, line by line
   c7n logs -p shop -e staging web -f --tail 20         and what comes, also of pods that come
   c7n logs -p shop -e staging web --all                every container, those of the start too
   c7n logs -p shop -e staging web-5d9c7b-x2x4z         one pod, the bytes as they are
