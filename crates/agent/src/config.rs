@@ -109,6 +109,10 @@ pub struct Config {
     #[arg(long, env = "C7N_RESYNC", value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub resync: Duration,
 
+    /// Nobody runs a process in a pod of this cluster or forwards a port of one through the platform, whatever rights it gives
+    #[arg(long, env = "C7N_NO_EXEC")]
+    pub no_exec: bool,
+
     /// Form of the log lines
     #[arg(long, env = "C7N_LOG_FORMAT", value_name = "FORM", default_value = "text")]
     pub log_format: LogFormat,

@@ -14,6 +14,7 @@
 //! | [`releases`] | each `C7NHelmRelease` becomes a Helm release |
 //! | [`state`] | what lives in the cluster: watched, digested, told to the platform |
 //! | [`commands`] | what a person orders: restart, scale, delete, get, sync |
+//! | [`streams`] | logs, exec and port-forward: each a WebSocket of its own to the platform |
 //! | [`upgrade`] | another version in its own place, and back |
 //! | [`cluster`] | the API server: client, identity, kinds |
 //! | [`serve`] | joins them, in the copy that leads |
@@ -33,4 +34,5 @@ pub mod serve;
 pub mod session;
 pub mod start;
 pub mod state;
+pub mod streams;
 pub mod upgrade;

@@ -1,6 +1,6 @@
 //! Joins the parts of the agent that leads and runs them until it is told to stop.
 //!
-//! session <-> environments <-> delivery, state; session <-> commands. No part knows more of another than a handle.
+//! session <-> environments <-> delivery, state; session <-> commands; session -> streams. No part knows more of another than a handle.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use crate::health::Readiness;
 use crate::releases;
 use crate::session::{self, Credentials, Door, Inbox, Outgoing};
 use crate::state::StateIndex;
+use crate::streams::{ExecIs, Streams};
 use crate::upgrade::Upgrades;
 
 /// What has begun may end in this time; Kubernetes kills a pod 30 s after it asked it to stop.
@@ -149,8 +150,20 @@ pub async fn serve(
         work.clone(),
     );
 
+    let directory = environments.directory();
+    let streams = Streams::new(
+        door.clone(),
+        credentials.watch(),
+        access.client(),
+        Arc::new(move |id| directory.namespace(id)),
+        if config.no_exec { ExecIs::Off } else { ExecIs::On },
+        works.clone(),
+        work.clone(),
+    );
+
     let front = Front {
         upgrades,
+        streams,
         instance_id,
         cluster_uid: access.uid().to_owned(),
         outgoing: outgoing.clone(),
@@ -316,6 +329,7 @@ struct Front {
     report: ClusterReport,
     pool: Pool,
     upgrades: Upgrades,
+    streams: Streams,
 }
 
 impl Inbox for Front {
@@ -360,6 +374,7 @@ impl Inbox for Front {
                 }
                 Say::DetailRequest(request) => self.state.detail_requested(request),
                 Say::ObjectRequest(request) => self.state.object_requested(request),
+                Say::OpenStream(open) => self.streams.open(open),
                 other => tracing::debug!(topic = ?other.topic(), "the platform says what only an agent says"),
             }
         }

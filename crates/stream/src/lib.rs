@@ -20,7 +20,7 @@ pub use frame::{
     BadFrame, End, EndCode, Finished, Frame, LogNotice, LogSource, LogSourceState, MAX_FRAME, MAX_PIECE,
     Part, Peer, Piece, Resume, Seated, Size,
 };
-pub use log::{LogBytes, LogPosition};
+pub use log::{LogBytes, LogCutter, LogPosition, Start, TimeStamps};
 pub use pipe::{OutOfTurn, Pipe, WINDOW};
 pub use ticket::{BadTicket, Ticket};
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use c7n_stream::{MAX_FRAME, Ticket};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::net::TcpStream;
@@ -139,11 +140,37 @@ impl Door {
         }
     }
 
+    /// Takes the agent's seat of a stream (`c7n_stream`).
+    pub async fn take_seat(&self, token: &Token, ticket: &Ticket) -> Result<Socket, DialError> {
+        // The link's address is the folder of `c7n_stream::AGENT_PATH`.
+        let url = format!("{}/stream", self.url.trim_end_matches('/'));
+        let limits = stream_limits();
+        let dialled = self.dial_with(&url, token, c7n_stream::SUBPROTOCOL, Some(ticket), limits);
+        match tokio::time::timeout(DEADLINE, dialled).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(DialError::Timeout {
+                host: self.host.clone(),
+            }),
+        }
+    }
+
     async fn dial_at_leisure(&self, token: &Token) -> Result<Socket, DialError> {
         self.dial_to(&self.url, token).await
     }
 
     async fn dial_to(&self, url: &str, token: &Token) -> Result<Socket, DialError> {
+        self.dial_with(url, token, c7n_link::SUBPROTOCOL, None, self.limits)
+            .await
+    }
+
+    async fn dial_with(
+        &self,
+        url: &str,
+        token: &Token,
+        subprotocol: &'static str,
+        ticket: Option<&Ticket>,
+        limits: WebSocketConfig,
+    ) -> Result<Socket, DialError> {
         let bad = || DialError::BadUrl { url: url.to_owned() };
         let mut request = url.into_client_request().map_err(|_| bad())?;
         // A token that cannot stand in a header cannot be one of the platform's.
@@ -151,13 +178,19 @@ impl Door {
             .map_err(|_| DialError::token_refused(None))?;
         authorization.set_sensitive(true);
         request.headers_mut().insert(header::AUTHORIZATION, authorization);
-        let subprotocol = HeaderValue::from_static(c7n_link::SUBPROTOCOL);
+        if let Some(ticket) = ticket {
+            let mut shown =
+                HeaderValue::try_from(ticket.reveal()).map_err(|_| DialError::token_refused(None))?;
+            shown.set_sensitive(true);
+            request.headers_mut().insert(c7n_stream::TICKET_HEADER, shown);
+        }
+        let subprotocol = HeaderValue::from_static(subprotocol);
         request
             .headers_mut()
             .insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
 
         let stream = self.reach().await?;
-        client_async_tls_with_config(request, stream, Some(self.limits), self.connector.clone())
+        client_async_tls_with_config(request, stream, Some(limits), self.connector.clone())
             .await
             .map(|(socket, _)| socket)
             .map_err(|error| self.explain(error))
@@ -200,6 +233,16 @@ impl Door {
             },
         }
     }
+}
+
+/// Small, because there can be thousands of streams: a frame that is read, and two that are written.
+pub fn stream_limits() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(16 << 10)
+        .write_buffer_size(64 << 10)
+        .max_write_buffer_size((64 << 10) + 2 * MAX_FRAME)
+        .max_message_size(Some(MAX_FRAME))
+        .max_frame_size(Some(MAX_FRAME))
 }
 
 /// What is wrong with the certificate, if that is what TLS stumbled over.

@@ -20,7 +20,7 @@ use crate::config::Token;
 use crate::health::Readiness;
 
 pub use credential::{CredentialStore, Credentials, FileStore, KeepError, SecretStore, Shown};
-pub use dial::{DialError, Door};
+pub use dial::{DialError, Door, Socket, stream_limits};
 pub use drive::{Ending, Inbox, Shows, Wallet};
 pub use outgoing::Outgoing;
 

@@ -70,6 +70,7 @@ const EVERYTHING: &[&str] = &[
     "--set=replicas=1",
     "--set=tolerations[0].operator=Exists",
     "--set=networkPolicy.enabled=false",
+    "--set=exec.enabled=false",
     "--set=extraEnv[0].name=A,extraEnv[0].value=b",
 ];
 

@@ -26,4 +26,5 @@ mod proxied;
 mod releases;
 mod stand;
 mod strangers;
+mod streams_agent;
 mod two_clusters;

@@ -1,0 +1,182 @@
+//! Reads one log of one container, once: from where it was left, until it ends or breaks.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use c7n_stream::{End, EndCode, Frame, LogBytes, LogCutter};
+use futures_util::io::AsyncBufReadExt;
+use futures_util::{AsyncBufRead, FutureExt};
+use http::HeaderValue;
+use http::header::ACCEPT_ENCODING;
+use k8s_openapi::jiff::Timestamp;
+use kube::Error;
+use kube::api::LogParams;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+use super::instance::{Run, Which, since_second};
+use super::reader::{NobodyListens, Reader};
+use super::{FRAME, Said};
+use crate::streams::{pod, words};
+
+/// The kubelet answers with the first line, which may be tomorrow's: others are let on meanwhile.
+const OPENING: Duration = Duration::from_secs(1);
+/// A connection that is quiet for so long may be dead: it is made again, from where it was.
+const QUIET: Duration = Duration::from_secs(300);
+
+/// Why it ended.
+pub enum Stopped {
+    /// The kubelet has no more.
+    End,
+    /// There is no such log, and it is no use to try again now.
+    NotThere(End),
+    Broken(End),
+}
+
+pub async fn once(reader: &mut Reader, run: &Run) -> Result<Stopped, NobodyListens> {
+    let gone = Reader::left_behind(reader.seen());
+    tokio::select! {
+        stopped = read(reader, run) => stopped,
+        () = gone => Ok(Stopped::End),
+    }
+}
+
+async fn read(reader: &mut Reader, run: &Run) -> Result<Stopped, NobodyListens> {
+    let what = format!(
+        "the log of container {} of the pod {}",
+        reader.container, reader.pod
+    );
+    let params = LogParams {
+        container: Some(reader.container.clone()),
+        follow: reader.shared.follow && run.which == Which::Present,
+        previous: run.which == Which::Previous,
+        since_time: since_second(run.start).and_then(|second| Timestamp::from_second(second).ok()),
+        tail_lines: run.tail,
+        timestamps: true,
+        ..LogParams::default()
+    };
+    let request = match pod::request(&reader.shared.namespace).logs(&reader.pod, &params) {
+        Ok(mut request) => {
+            // Packing it would only cost time.
+            let plain = HeaderValue::from_static("identity");
+            request.headers_mut().insert(ACCEPT_ENCODING, plain);
+            request
+        }
+        Err(error) => {
+            return Ok(Stopped::NotThere(words::refused(
+                &Error::BuildRequest(error),
+                &what,
+            )));
+        }
+    };
+    let opening = reader.shared.opening.clone().acquire_owned().await;
+    let mut opening = opening.ok();
+    let client = reader.shared.client.clone();
+    let mut asked = Box::pin(client.request_stream(request));
+    let opened = match timeout(OPENING, &mut asked).await {
+        Ok(opened) => opened,
+        Err(_) => {
+            if reader.shared.follow {
+                opening = None;
+            }
+            match timeout(QUIET, asked).await {
+                Ok(opened) => opened,
+                Err(_) if reader.shared.follow => return Ok(Stopped::End),
+                Err(_) => return Ok(Stopped::Broken(words::late(&what))),
+            }
+        }
+    };
+    if reader.shared.follow {
+        opening = None;
+    }
+    let body = match opened {
+        Ok(body) => body,
+        Err(error) => return Ok(refusal(&error, &what)),
+    };
+    let stopped = pass_on(reader, run, Box::pin(body), &what).await;
+    drop(opening);
+    stopped
+}
+
+fn refusal(error: &Error, what: &str) -> Stopped {
+    let end = words::refused(error, what);
+    match error {
+        Error::Api(status) if matches!(status.code, 400 | 401 | 403 | 404) => Stopped::NotThere(end),
+        _ => Stopped::Broken(end),
+    }
+}
+
+async fn pass_on(
+    reader: &mut Reader,
+    run: &Run,
+    mut body: impl AsyncBufRead + Unpin,
+    what: &str,
+) -> Result<Stopped, NobodyListens> {
+    let mut cutter = LogCutter::new(reader.shared.stamps, run.start);
+    let mut out = BytesMut::new();
+    let mut place: Option<OwnedSemaphorePermit> = None;
+    loop {
+        let chunk = if out.is_empty() {
+            // Whoever waits has no place.
+            place = None;
+            match timeout(QUIET, body.fill_buf()).await {
+                Ok(chunk) => Some(chunk),
+                Err(_) => return Ok(Stopped::End),
+            }
+        } else {
+            body.fill_buf().now_or_never()
+        };
+        let chunk = match chunk {
+            Some(Ok(chunk)) => chunk,
+            Some(Err(cause)) => {
+                send(reader, &cutter, &mut out, place).await?;
+                let words = format!("{what} broke off ({cause}); open it again");
+                return Ok(Stopped::Broken(End::new(EndCode::Failed, words)));
+            }
+            None => {
+                send(reader, &cutter, &mut out, place.take()).await?;
+                continue;
+            }
+        };
+        if chunk.is_empty() {
+            cutter.finish(&mut out);
+            send(reader, &cutter, &mut out, place).await?;
+            return Ok(Stopped::End);
+        }
+        if place.is_none() {
+            place = reader.shared.frames.clone().acquire_owned().await.ok();
+        }
+        out.reserve(chunk.len().min(FRAME));
+        let taken = cutter.push(chunk, &mut out, FRAME);
+        body.consume_unpin(taken);
+        if out.len() >= FRAME {
+            send(reader, &cutter, &mut out, place.take()).await?;
+        }
+    }
+}
+
+async fn send(
+    reader: &mut Reader,
+    cutter: &LogCutter,
+    out: &mut BytesMut,
+    place: Option<OwnedSemaphorePermit>,
+) -> Result<(), NobodyListens> {
+    if out.is_empty() {
+        return Ok(());
+    }
+    let source = reader.open().await?;
+    let end = cutter.position();
+    let frame = Frame::LogBytes(LogBytes {
+        source,
+        end,
+        bytes: out.split().freeze(),
+    });
+    reader
+        .say(Said {
+            frame: frame.encode(),
+            _place: place,
+        })
+        .await?;
+    reader.position = Some(end);
+    Ok(())
+}
