@@ -98,10 +98,12 @@ pub struct OpenedStream {
 
 /// What a user may do in one environment beyond or short of their role in the project: `null` leaves it to the role.
 /// Developers read logs, owners also run processes and forward ports.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StreamRights {
+    #[serde(default)]
     pub logs: Option<bool>,
     /// Exec, copying and port-forward.
+    #[serde(default)]
     pub exec: Option<bool>,
 }
 
@@ -115,7 +117,7 @@ pub struct UserStreamRights {
 /// How an environment's streams are guarded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StreamSettings {
-    /// Keep what is shown and typed in terminals, to be played again.
+    /// Keep what terminals show, to be played again. What is typed is kept only where the terminal shows it.
     pub record_exec: bool,
     /// Also ask the cluster (SubjectAccessReview) whether the user, by name, may do it.
     pub review_access: bool,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::streams::Times;
+
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// Folder of the database, the repositories and the keys; made when missing
@@ -46,6 +48,15 @@ pub struct Config {
     /// Credentials of agents that are older than this are replaced
     #[arg(long, env = "C7N_CREDENTIAL_DAYS", value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub credential_days: u32,
+    /// Logs, processes and ports of pods that one user may have open at the same time
+    #[arg(long, env = "C7N_STREAMS_PER_USER", value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub streams_per_user: u32,
+    /// The same of one cluster
+    #[arg(long, env = "C7N_STREAMS_PER_CLUSTER", value_name = "NUMBER", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub streams_per_cluster: u32,
+    /// How long everything about streams may take; for tests
+    #[arg(skip)]
+    pub stream_times: Times,
     /// How the log is written, to standard error [default: text on a terminal, json elsewhere]
     #[arg(long, env = "C7N_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,

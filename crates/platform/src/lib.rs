@@ -20,6 +20,7 @@ mod names;
 pub mod repositories;
 mod start;
 pub mod store;
+pub mod streams;
 
 pub use access::first_run::FirstRun;
 pub use config::Config;

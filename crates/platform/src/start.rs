@@ -27,6 +27,7 @@ use crate::instances::Teller;
 use crate::intake::Intake;
 use crate::repositories::Repositories;
 use crate::store::{Addresses, Store, StoreError};
+use crate::streams::{Limits, Streams};
 
 /// How long what is under way may take to end.
 const STOP: Duration = Duration::from_secs(10);
@@ -64,6 +65,7 @@ pub struct Platform {
     ssh_addr: SocketAddr,
     store: Store,
     git_host: Arc<Host>,
+    streams: Streams,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     _lock: File,
@@ -85,6 +87,15 @@ impl Platform {
             repositories.clone(),
             instances,
             credential_age(config),
+            tasks.clone(),
+            shutdown.clone(),
+        )
+        .await?;
+        let streams = Streams::start(
+            store.clone(),
+            fleet.clone(),
+            stream_limits(config),
+            config.stream_times.clone(),
             tasks.clone(),
             shutdown.clone(),
         )
@@ -126,12 +137,14 @@ impl Platform {
             config,
             wake,
             catalogue,
+            streams.clone(),
             tasks.clone(),
             shutdown.clone(),
         )
         .await?;
         let router = api::router(api)
             .merge(fleet.router())
+            .merge(streams.router())
             .merge(catalogue::router(charts))
             .merge(agent_chart::router()?)
             .merge(Router::new().nest("/git", http_router(Arc::clone(&git_host))));
@@ -149,6 +162,7 @@ impl Platform {
             ssh_addr,
             store,
             git_host,
+            streams,
             tasks,
             shutdown,
             _lock: lock,
@@ -170,6 +184,11 @@ impl Platform {
 
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// How many logs, processes and ports of pods are open.
+    pub fn open_streams(&self) -> usize {
+        self.streams.count()
     }
 
     /// Takes no new work, lets what is under way end, and closes the database. Nothing that was answered is lost either way.
@@ -288,6 +307,14 @@ fn lock(folder: &Path) -> Result<File, StartError> {
 /// How old a credential of an agent may become before it is replaced.
 fn credential_age(config: &Config) -> Duration {
     Duration::from_secs(u64::from(config.credential_days) * 24 * 60 * 60)
+}
+
+fn stream_limits(config: &Config) -> Limits {
+    let number = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+    Limits {
+        per_user: number(config.streams_per_user),
+        per_cluster: number(config.streams_per_cluster),
+    }
 }
 
 fn addresses(config: &Config, http: SocketAddr, ssh: &SshHost) -> Addresses {

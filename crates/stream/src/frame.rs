@@ -220,7 +220,7 @@ pub enum BadFrame {
     Garbled(#[from] prost::DecodeError),
 }
 
-mod tag {
+pub(crate) mod tag {
     pub const SEATED: u8 = 1;
     pub const PEER: u8 = 2;
     pub const END: u8 = 3;
@@ -238,8 +238,8 @@ mod tag {
     pub const LOG_NOTICE: u8 = 50;
 }
 
-const SEQ: usize = 8;
-const LOG_HEAD: usize = 4 + 8 + 4 + 8;
+pub(crate) const SEQ: usize = 8;
+pub(crate) const LOG_HEAD: usize = 4 + 8 + 4 + 8;
 
 impl Frame {
     pub fn encode(&self) -> Bytes {

@@ -12,6 +12,7 @@
 //!   ([`LogPosition`]), and who comes back after a break asks for what follows. TCP holds back a source whose reader stalls.
 
 mod frame;
+mod glance;
 mod log;
 mod pipe;
 mod ticket;
@@ -20,6 +21,7 @@ pub use frame::{
     BadFrame, End, EndCode, Finished, Frame, LogNotice, LogSource, LogSourceState, MAX_FRAME, MAX_PIECE,
     Part, Peer, Piece, Resume, Seated, Size,
 };
+pub use glance::{Glance, glance};
 pub use log::{LogBytes, LogCutter, LogPosition, Start, TimeStamps};
 pub use pipe::{OutOfTurn, Pipe, WINDOW};
 pub use ticket::{BadTicket, Ticket};

@@ -1,6 +1,6 @@
 //! The one place where it is decided who may do what. Pure: the caller brings the facts.
 
-use c7n_api::{Caller, Role};
+use c7n_api::{Caller, Role, StreamRights};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,10 @@ pub enum Verb {
     Manage,
     /// Move the agent's own tags.
     Tag,
+    /// Read the logs of its containers.
+    Logs,
+    /// Run processes in its containers, copy files, forward ports.
+    Exec,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,8 @@ pub enum Resource<'a> {
         role: Option<Role>,
         id: &'a str,
         cluster: &'a str,
+        /// What an owner gave or took from this user, in this environment alone.
+        streams: StreamRights,
     },
 }
 
@@ -56,6 +62,8 @@ pub enum Denial {
     Hidden,
     /// They see it, and would need this role.
     Needs(Role),
+    /// They see it, and would need the right to do this (in words), which their role has not or which was taken from them.
+    NeedsRight(&'static str),
     /// Only administrators may.
     NeedsAdministrator,
 }
@@ -70,19 +78,8 @@ pub fn authorize(actor: &Actor, verb: Verb, resource: Resource<'_>) -> Result<()
         }
         (Actor::User(_), Resource::Platform) if verb == Verb::See => Ok(()),
         (Actor::User(_), Resource::Platform) => Err(Denial::NeedsAdministrator),
-        (Actor::User(_), Resource::Project { role } | Resource::Environment { role, .. }) => {
-            let needed = match verb {
-                Verb::See => Role::Viewer,
-                Verb::Push | Verb::Command => Role::Developer,
-                Verb::Manage => Role::Owner,
-                Verb::Tag => return Err(Denial::Hidden),
-            };
-            match role {
-                None => Err(Denial::Hidden),
-                Some(role) if rank(role) >= rank(needed) => Ok(()),
-                Some(_) => Err(Denial::Needs(needed)),
-            }
-        }
+        (Actor::User(_), Resource::Project { role }) => of_member(role, verb, StreamRights::default()),
+        (Actor::User(_), Resource::Environment { role, streams, .. }) => of_member(role, verb, streams),
         (
             Actor::Agent { cluster, environment },
             Resource::Environment {
@@ -90,9 +87,31 @@ pub fn authorize(actor: &Actor, verb: Verb, resource: Resource<'_>) -> Result<()
             },
         ) if cluster == owner && environment.as_deref().is_none_or(|own| own == id) => match verb {
             Verb::See | Verb::Tag => Ok(()),
-            Verb::Push | Verb::Command | Verb::Manage => Err(Denial::Hidden),
+            Verb::Push | Verb::Command | Verb::Manage | Verb::Logs | Verb::Exec => Err(Denial::Hidden),
         },
         (Actor::Agent { .. }, _) => Err(Denial::Hidden),
+    }
+}
+
+/// Rights of one's own go before what the role says, in both directions; without a role there are none.
+fn of_member(role: Option<Role>, verb: Verb, streams: StreamRights) -> Result<(), Denial> {
+    let role = role.ok_or(Denial::Hidden)?;
+    let (needed, own, denial) = match verb {
+        Verb::See => (Role::Viewer, None, Denial::Needs(Role::Viewer)),
+        Verb::Push | Verb::Command => (Role::Developer, None, Denial::Needs(Role::Developer)),
+        Verb::Manage => (Role::Owner, None, Denial::Needs(Role::Owner)),
+        Verb::Logs => (Role::Developer, streams.logs, Denial::NeedsRight("read logs")),
+        Verb::Exec => (
+            Role::Owner,
+            streams.exec,
+            Denial::NeedsRight("run processes and forward ports"),
+        ),
+        Verb::Tag => return Err(Denial::Hidden),
+    };
+    if own.unwrap_or(rank(role) >= rank(needed)) {
+        Ok(())
+    } else {
+        Err(denial)
     }
 }
 
@@ -108,7 +127,15 @@ fn rank(role: Role) -> u8 {
 mod tests {
     use super::*;
 
-    const VERBS: [Verb; 5] = [Verb::See, Verb::Push, Verb::Command, Verb::Manage, Verb::Tag];
+    const VERBS: [Verb; 7] = [
+        Verb::See,
+        Verb::Push,
+        Verb::Command,
+        Verb::Manage,
+        Verb::Tag,
+        Verb::Logs,
+        Verb::Exec,
+    ];
 
     fn user(administrator: bool) -> Actor {
         Actor::User(Caller {
@@ -130,9 +157,65 @@ mod tests {
         let project = |role| Resource::Project { role };
         assert_eq!(may(&user(false), project(None)), []);
         assert_eq!(may(&user(false), project(Some(Role::Viewer))), [Verb::See]);
-        assert_eq!(may(&user(false), project(Some(Role::Developer))), VERBS[..3]);
-        assert_eq!(may(&user(false), project(Some(Role::Owner))), VERBS[..4]);
-        assert_eq!(may(&user(true), project(None)), VERBS[..4]);
+        let developer = [Verb::See, Verb::Push, Verb::Command, Verb::Logs];
+        let owner = [
+            Verb::See,
+            Verb::Push,
+            Verb::Command,
+            Verb::Manage,
+            Verb::Logs,
+            Verb::Exec,
+        ];
+        assert_eq!(may(&user(false), project(Some(Role::Developer))), developer);
+        assert_eq!(may(&user(false), project(Some(Role::Owner))), owner);
+        assert_eq!(may(&user(true), project(None)), owner);
+    }
+
+    #[test]
+    fn rights_of_ones_own_go_before_the_role_and_never_beyond_streams() {
+        const ALL: Option<bool> = Some(true);
+        const NO: Option<bool> = Some(false);
+        let (viewer, developer, owner) = (Some(Role::Viewer), Some(Role::Developer), Some(Role::Owner));
+        // role, own right to logs and to exec; may read logs, may exec
+        let table = [
+            (None, None, None, false, false),
+            (None, ALL, ALL, false, false),
+            (viewer, None, None, false, false),
+            (viewer, ALL, None, true, false),
+            (viewer, None, ALL, false, true),
+            (viewer, ALL, ALL, true, true),
+            (developer, None, None, true, false),
+            (developer, NO, None, false, false),
+            (developer, None, ALL, true, true),
+            (developer, NO, ALL, false, true),
+            (owner, None, None, true, true),
+            (owner, NO, None, false, true),
+            (owner, None, NO, true, false),
+            (owner, NO, NO, false, false),
+        ];
+        for (role, logs, exec, may_logs, may_exec) in table {
+            let streams = StreamRights { logs, exec };
+            let environment = |streams| Resource::Environment {
+                role,
+                id: "e",
+                cluster: "c",
+                streams,
+            };
+            let asked = |verb| authorize(&user(false), verb, environment(streams));
+            assert_eq!(asked(Verb::Logs).is_ok(), may_logs, "{role:?} {streams:?}");
+            assert_eq!(asked(Verb::Exec).is_ok(), may_exec, "{role:?} {streams:?}");
+            if role.is_none() {
+                assert_eq!(asked(Verb::Exec), Err(Denial::Hidden));
+            }
+            let others = |streams| {
+                let mut verbs = may(&user(false), environment(streams));
+                verbs.retain(|verb| !matches!(verb, Verb::Logs | Verb::Exec));
+                verbs
+            };
+            assert_eq!(others(streams), others(StreamRights::default()), "{role:?}");
+            // Nobody takes anything from administrators.
+            assert!(authorize(&user(true), Verb::Exec, environment(streams)).is_ok());
+        }
     }
 
     #[test]
@@ -153,6 +236,7 @@ mod tests {
             role: None,
             id,
             cluster,
+            streams: StreamRights::default(),
         };
         assert_eq!(may(&agent(None), environment("e", "c")), [Verb::See, Verb::Tag]);
         assert_eq!(

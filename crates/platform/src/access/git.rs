@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use c7n_api::StreamRights;
 use c7n_git_host::{Actor as GitActor, ActorKind, Authority, Grant, RefRole, Refusal, RepositoryPath, Wish};
 use futures_util::future::{BoxFuture, FutureExt};
 
@@ -82,14 +83,18 @@ impl GitAccess {
             role: user_role,
             id: &row.id,
             cluster: &row.cluster_id,
+            // They are no rights to the repository.
+            streams: StreamRights::default(),
         };
         Ok(match authorize(&who, verb, resource) {
             Err(Denial::Hidden) => Err(Refusal::Hidden),
-            Err(Denial::Needs(_) | Denial::NeedsAdministrator) => Err(Refusal::Stated(
-                "you may read this repository; to push you need the role developer in its project, \
+            Err(Denial::Needs(_) | Denial::NeedsRight(_) | Denial::NeedsAdministrator) => {
+                Err(Refusal::Stated(
+                    "you may read this repository; to push you need the role developer in its project, \
                  which an owner of the project can give you"
-                    .to_owned(),
-            )),
+                        .to_owned(),
+                ))
+            }
             Ok(()) if row.removal.is_some() && verb == Verb::Push => Err(Refusal::Stated(
                 "this environment is being removed; nothing more can be pushed to it".to_owned(),
             )),

@@ -68,6 +68,14 @@ async fn signed_in(api: &Api, headers: &HeaderMap) -> Result<SignedIn, Failure> 
     })
 }
 
+/// The id of the user whose token is shown, where none need be.
+pub(super) async fn user_if_any(api: &Api, headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return Ok(None);
+    }
+    Ok(Some(signed_in(api, headers).await?.caller.id))
+}
+
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers
         .get(header::AUTHORIZATION)?

@@ -61,7 +61,7 @@ async fn stream_events(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let filter = filter(&api, &who, &wanted).await?;
-    let permit = api.inner.streams.clone().try_acquire_owned().map_err(|_| {
+    let permit = api.inner.event_streams.clone().try_acquire_owned().map_err(|_| {
         let next = "close a stream, or try again soon";
         Failure::new(
             StatusCode::SERVICE_UNAVAILABLE,

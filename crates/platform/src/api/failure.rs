@@ -75,6 +75,10 @@ impl Failure {
                 format!("this needs the role {} in the project", word(role)),
                 "ask an owner of the project for it",
             ),
+            Denial::NeedsRight(what) => (
+                format!("you have no right to {what} in this environment"),
+                "ask an owner of the project for it (`c7n env rights`)",
+            ),
             Denial::NeedsAdministrator => (
                 "only administrators may do this".to_owned(),
                 "ask an administrator of the platform",

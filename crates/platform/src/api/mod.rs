@@ -22,6 +22,7 @@ mod me;
 mod members;
 mod openapi;
 mod projects;
+mod streams;
 mod users;
 
 use std::sync::Arc;
@@ -44,13 +45,14 @@ use crate::config::{Config, Image};
 use crate::deploy::Deployer;
 use crate::repositories::Repositories;
 use crate::store::Store;
+use crate::streams::Streams;
 
 pub use failure::Failure;
 pub use openapi::document;
 
 const BODY: usize = 1 << 20;
 /// Open streams of events; each costs a few KiB and one query per change.
-const STREAMS: usize = 2000;
+const EVENT_STREAMS: usize = 2000;
 
 /// Told after a change has committed, so that it is acted on at once. Only hints: who misses one finds out by the clock.
 pub trait Wake: Send + Sync + 'static {
@@ -89,7 +91,8 @@ struct Inner {
     seal: Arc<Seal>,
     chart_facts: ChartFacts,
     deployer: Deployer,
-    streams: Arc<Semaphore>,
+    event_streams: Arc<Semaphore>,
+    streams: Streams,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -100,6 +103,7 @@ impl Api {
         config: &Config,
         wake: Arc<dyn Wake>,
         catalogue: Catalogue,
+        streams: Streams,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, crate::store::StoreError> {
@@ -115,7 +119,8 @@ impl Api {
             seal: catalogue.seal,
             chart_facts: catalogue.facts,
             deployer: catalogue.deployer,
-            streams: Arc::new(Semaphore::new(STREAMS)),
+            event_streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
+            streams,
             tasks,
             shutdown,
         };
@@ -165,6 +170,7 @@ fn open_operations() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .merge(login::routes())
         .merge(openapi::routes())
+        .merge(streams::open_routes())
 }
 
 /// What needs one.
@@ -181,6 +187,7 @@ fn closed_operations() -> OpenApiRouter<Api> {
         .merge(instances::routes())
         .merge(commands::routes())
         .merge(events::routes())
+        .merge(streams::routes())
 }
 
 /// One line per request at level debug; the path holds no secret, the headers and bodies may.

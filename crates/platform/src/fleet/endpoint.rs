@@ -47,7 +47,7 @@ async fn probe(State(fleet): State<Fleet>, headers: HeaderMap) -> Response {
     }
 }
 
-async fn judge(fleet: &Fleet, headers: &HeaderMap) -> Result<Credential, Box<Response>> {
+pub(super) async fn judge(fleet: &Fleet, headers: &HeaderMap) -> Result<Credential, Box<Response>> {
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

@@ -177,10 +177,7 @@ impl Ingest<'_> {
 
     async fn alarm(&self, tx: &mut Tx, what: &str) -> Result<(), StoreError> {
         tracing::warn!(cluster = %self.cluster, %what, "an agent spoke of what is not its own; it was refused");
-        let message = format!(
-            "its agent spoke of {what} that is not its own and was refused; check who holds its credential"
-        );
-        tx.cluster_message(self.cluster, Some(&message)).await
+        tx.cluster_message(self.cluster, Some(&not_its_own(what))).await
     }
 
     async fn state(&mut self, tx: &mut Tx, state: ObjectState) -> Result<(), StoreError> {
@@ -321,4 +318,9 @@ async fn delivery(tx: &mut Tx, said: DeliveryReport) -> Result<(), StoreError> {
         message: filled(&said.message),
     };
     tx.put_delivery(&new).await
+}
+
+/// What people read of an agent that wants what is another's.
+pub(super) fn not_its_own(what: &str) -> String {
+    format!("its agent spoke of {what} that is not its own and was refused; check who holds its credential")
 }

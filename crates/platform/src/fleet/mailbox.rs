@@ -1,8 +1,10 @@
-//! What a session is to look up when it next has time. Bounded by the number of environments, however much changes.
+//! What a session is to look up when it next has time. Bounded by the number of environments and of streams, however much
+//! changes.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
+use c7n_link::messages::OpenStream;
 use tokio::sync::Notify;
 
 #[derive(Default)]
@@ -15,6 +17,8 @@ pub struct Mailbox {
 pub struct Content {
     pub environments: BTreeSet<String>,
     pub commands: Commands,
+    /// No more than the cluster's streams that may be open.
+    pub streams: Vec<OpenStream>,
     pub close: Option<Reason>,
 }
 
@@ -40,6 +44,10 @@ impl Mailbox {
 
     pub fn commands_changed(&self) {
         self.put(|content| content.commands = Commands::Changed);
+    }
+
+    pub fn open_stream(&self, open: OpenStream) {
+        self.put(|content| content.streams.push(open));
     }
 
     pub fn close(&self, reason: Reason) {

@@ -19,7 +19,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use c7n_api::CommandState;
+use c7n_link::messages::OpenStream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::Wake;
 use crate::instances::Teller;
 use crate::repositories::Repositories;
-use crate::store::{Store, StoreError};
+use crate::store::{Credential, Store, StoreError};
 use mailbox::Mailbox;
 
 /// How often commands without an end are looked for.
@@ -97,6 +100,41 @@ impl Fleet {
     /// What is wanted of this environment of this cluster has changed.
     pub fn wake(&self, cluster: &str, environment: &str) {
         self.with_mailbox(cluster, |mailbox| mailbox.environment_changed(environment));
+    }
+
+    /// Whether an agent of this cluster has a session.
+    pub fn is_connected(&self, cluster: &str) -> bool {
+        let sessions = self.inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.contains_key(cluster)
+    }
+
+    /// Asks the agent to join a stream; false when none is connected.
+    pub fn open_stream(&self, cluster: &str, open: OpenStream) -> bool {
+        let sessions = self.inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(present) = sessions.get(cluster) else {
+            return false;
+        };
+        present.mailbox.open_stream(open);
+        true
+    }
+
+    /// The cluster whose credential this is, or why not.
+    pub async fn judge(&self, headers: &HeaderMap) -> Result<Credential, Box<Response>> {
+        endpoint::judge(self, headers).await
+    }
+
+    /// For the people who look at a cluster whose agent wants what is another's.
+    pub async fn alarm(&self, cluster: &str, what: &str) {
+        tracing::warn!(%cluster, %what, "an agent spoke of what is not its own; it was refused");
+        let told = async {
+            let mut tx = self.inner.store.write().await?;
+            tx.cluster_message(cluster, Some(&ingest::not_its_own(what)))
+                .await?;
+            tx.commit().await
+        };
+        if let Err(error) = told.await {
+            tracing::warn!(%cluster, %error, "an alarm could not be told");
+        }
     }
 
     fn with_mailbox(&self, cluster: &str, tell: impl FnOnce(&Mailbox)) {

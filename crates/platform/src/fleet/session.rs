@@ -221,6 +221,9 @@ impl Line {
         if content.commands == Commands::Changed {
             self.post_commands().await?;
         }
+        for open in content.streams {
+            self.session.post(Say::OpenStream(open));
+        }
         Ok(())
     }
 

@@ -45,8 +45,16 @@ impl Tx {
         Ok(done.rows_affected() > 0)
     }
 
-    /// False when they were no member.
+    /// False when they were no member. What they had of their own in its environments goes with them.
     pub async fn remove_member(&mut self, project: &str, username: &str) -> Result<bool, StoreError> {
+        sqlx::query(
+            "DELETE FROM stream_rights WHERE user_id IN (SELECT id FROM users WHERE username = $2) \
+             AND environment_id IN (SELECT id FROM environments WHERE project_id = $1)",
+        )
+        .bind(project)
+        .bind(username)
+        .execute(self.connection())
+        .await?;
         let done = sqlx::query(
             "DELETE FROM members WHERE project_id = $1 AND user_id IN (SELECT id FROM users WHERE username = $2)",
         )

@@ -28,6 +28,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
         "0005_drift",
         include_str!("../../migrations/sqlite/0005_drift.sql"),
     ),
+    (
+        "0006_streams",
+        include_str!("../../migrations/sqlite/0006_streams.sql"),
+    ),
 ];
 
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), StoreError> {

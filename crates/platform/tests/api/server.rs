@@ -36,11 +36,14 @@ pub fn config(data: &Path, more: &[&str]) -> Config {
 }
 
 pub async fn start(data: &Path) -> (Platform, Option<FirstRun>) {
+    start_as(&config(data, &[])).await
+}
+
+pub async fn start_as(config: &Config) -> (Platform, Option<FirstRun>) {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let config = config(data, &[]);
     let mut tries = 0..50;
     loop {
-        match Platform::start(&config).await {
+        match Platform::start(config).await {
             // A program that another test starts right now has the lock until it is started: `fork` copies it, `exec` closes it.
             Err(StartError::InUse(_)) if tries.next().is_some() => {
                 tokio::time::sleep(Duration::from_millis(20)).await
@@ -54,6 +57,19 @@ impl Server {
     pub async fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
         let (platform, first_run) = start(data.path()).await;
+        Self {
+            platform,
+            data,
+            first_run: first_run.unwrap(),
+        }
+    }
+
+    /// With other flags.
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut config = config(data.path(), &[]);
+        change(&mut config);
+        let (platform, first_run) = start_as(&config).await;
         Self {
             platform,
             data,

@@ -22,4 +22,5 @@ mod server;
 mod sessions;
 mod shop;
 mod states;
+mod streams;
 mod upgrades;

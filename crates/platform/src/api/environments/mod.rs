@@ -26,6 +26,6 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 }
 
 /// How long a page is: 50 unless said otherwise, 1 to 500.
-fn page_length(limit: Option<u32>) -> u32 {
+pub(super) fn page_length(limit: Option<u32>) -> u32 {
     limit.unwrap_or(50).clamp(1, 500)
 }
