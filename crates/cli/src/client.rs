@@ -7,6 +7,8 @@ use c7n_api::{Page, Problem};
 use reqwest::{Method, StatusCode, Url, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::settings::Settings;
 
@@ -14,6 +16,7 @@ const CALL_DEADLINE: Duration = Duration::from_secs(30);
 /// 20 MiB over a slow line.
 const UPLOAD_DEADLINE: Duration = Duration::from_secs(600);
 
+#[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     base: Url,
@@ -64,6 +67,8 @@ impl Client {
             .user_agent(concat!("c7n/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             .redirect(reqwest::redirect::Policy::none())
+            // Only a connection of HTTP/1.1 can become a WebSocket.
+            .http1_only()
             .build()?;
         Ok(Self { http, base, token })
     }
@@ -116,10 +121,20 @@ impl Client {
 
     /// Every page of a long list.
     pub async fn pages<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Vec<T>> {
+        self.pages_of(path, &[]).await
+    }
+
+    /// The same of a part of it.
+    pub async fn pages_of<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        part: &[(&str, &str)],
+    ) -> Result<Vec<T>> {
         let mut items = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let query: Vec<(&str, &str)> = after.iter().map(|after| ("after", after.as_str())).collect();
+            let mut query = part.to_vec();
+            query.extend(after.iter().map(|after| ("after", after.as_str())));
             let page: Page<T> = self.get(path, &query).await?;
             items.extend(page.items);
             match page.next {
@@ -145,6 +160,36 @@ impl Client {
         tokio::time::timeout(CALL_DEADLINE, self.send(request))
             .await
             .context("the server did not answer in time")?
+    }
+
+    /// A connection that has become a WebSocket (RFC 6455): made as all other calls are, so that TLS, authorities and proxies are
+    /// the same. The first of the subprotocols is the one that must be chosen.
+    pub async fn upgrade(&self, path: &[&str], protocols: [&str; 2]) -> Result<reqwest::Upgraded> {
+        let key = generate_key();
+        let mut offered = header::HeaderValue::from_str(&protocols.join(", "))?;
+        offered.set_sensitive(true);
+        let request = self
+            .request(Method::GET, path, &[])?
+            .header(header::CONNECTION, "Upgrade")
+            .header(header::UPGRADE, "websocket")
+            .header(header::SEC_WEBSOCKET_VERSION, "13")
+            .header(header::SEC_WEBSOCKET_KEY, &key)
+            .header(header::SEC_WEBSOCKET_PROTOCOL, offered);
+        let answer = self.answer(request).await?;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            self.accept(answer).await?;
+            bail!(
+                "something between here and the server does not let a WebSocket pass\n  next: let the proxy pass the `Upgrade` header on"
+            );
+        }
+        let said = |name| answer.headers().get(name).map(header::HeaderValue::as_bytes);
+        let right = said(header::SEC_WEBSOCKET_ACCEPT) == Some(derive_accept_key(key.as_bytes()).as_bytes())
+            && said(header::SEC_WEBSOCKET_PROTOCOL) == Some(protocols[0].as_bytes());
+        anyhow::ensure!(
+            right,
+            "the server's WebSocket is not what this version of c7n understands"
+        );
+        Ok(answer.upgrade().await?)
     }
 
     async fn call<T: DeserializeOwned>(
@@ -188,7 +233,12 @@ impl Client {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response> {
-        let answer = request.send().await.map_err(|error| {
+        let answer = self.answer(request).await?;
+        self.accept(answer).await
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response> {
+        request.send().await.map_err(|error| {
             let what = if error.is_timeout() {
                 "did not answer in time"
             } else {
@@ -200,7 +250,11 @@ impl Client {
                 self.base,
                 root(&error)
             )
-        })?;
+        })
+    }
+
+    /// What is no success is an error.
+    async fn accept(&self, answer: reqwest::Response) -> Result<reqwest::Response> {
         if answer.status().is_success() {
             return Ok(answer);
         }

@@ -9,16 +9,27 @@ mod commands;
 mod output;
 mod settings;
 mod stream;
+mod streams;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     // Only fails when a provider is already installed, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    match commands::run(commands::Arguments::parse()).await {
+    let arguments = commands::Arguments::parse();
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(commands::run(arguments));
+            // Nobody waits for the name of a server that is looked up still.
+            runtime.shutdown_background();
+            outcome
+        });
+    match outcome {
         Ok(code) => code,
         Err(error) => {
             eprintln!("c7n: {error:#}");

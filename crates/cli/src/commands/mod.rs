@@ -3,12 +3,16 @@
 mod app;
 mod cluster;
 mod completions;
+mod cp;
 mod deploy;
 mod env;
+mod exec;
 mod forgotten;
 mod instance;
 mod key;
 mod login;
+mod logs;
+mod port_forward;
 mod project;
 mod version;
 
@@ -19,6 +23,7 @@ use clap::{Parser, Subcommand};
 
 use crate::client::Client;
 use crate::output::Format;
+use crate::streams::Place;
 
 /// Continuous delivery to any number of Kubernetes clusters.
 #[derive(Parser)]
@@ -34,7 +39,9 @@ use crate::output::Format;
   c7n env create -p shop staging --cluster east
   c7n env watch -p shop staging            the three commits and the objects, live
   c7n app publish -p shop web-1.2.0.tgz
-  c7n deploy -p shop web 1.2.0 --env staging"
+  c7n deploy -p shop web 1.2.0 --env staging
+  c7n logs -p shop -e staging -f web
+  c7n exec -p shop -e staging -it web"
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -84,6 +91,20 @@ impl Global {
     }
 }
 
+/// Which environment it is about.
+#[derive(clap::Args)]
+pub struct InEnvironment {
+    /// Name of the environment
+    #[arg(long, short, value_name = "NAME")]
+    env: String,
+}
+
+impl InEnvironment {
+    fn place(&self, global: &Global) -> Result<Place> {
+        Ok(Place::new(global.client()?, global.project()?, &self.env))
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
     /// Log in, and remember the server and a token
@@ -115,6 +136,14 @@ enum Command {
     /// Instances: the Helm releases of an environment, and why one is not well
     #[command(subcommand)]
     Instance(instance::InstanceCommand),
+    /// Show what containers write: of a pod, or of all pods of an instance, also as it comes
+    Logs(logs::LogsCommand),
+    /// Run a program in a container, or a shell in a terminal
+    Exec(exec::Exec),
+    /// Copy files and folders into a container and out of it
+    Cp(cp::Cp),
+    /// Reach ports of a pod at this machine's own
+    PortForward(port_forward::PortForward),
     /// Your SSH keys, for pushing to the Git host
     #[command(subcommand)]
     Key(key::Key),
@@ -139,6 +168,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Start(command) => return deploy::start(global, command).await,
         Command::Delete(command) => return deploy::delete(global, command).await,
         Command::Instance(command) => instance::run(global, command).await?,
+        Command::Logs(command) => return logs::run(global, command).await,
+        Command::Exec(command) => return exec::run(global, command).await,
+        Command::Cp(command) => cp::run(global, command).await?,
+        Command::PortForward(command) => port_forward::run(global, command).await?,
         Command::Key(command) => key::run(global, command).await?,
         Command::Completions(command) => completions::run(&command),
         Command::Version => version::run(global).await?,
@@ -182,7 +215,18 @@ mod tests {
             .find_subcommand_mut("env")
             .expect("there is an env command");
         insta::assert_snapshot!("help_env", env.render_help().to_string());
-        for name in ["app", "deploy", "upgrade", "rollback", "stop", "delete"] {
+        for name in [
+            "app",
+            "deploy",
+            "upgrade",
+            "rollback",
+            "stop",
+            "delete",
+            "logs",
+            "exec",
+            "cp",
+            "port-forward",
+        ] {
             let found = command.find_subcommand_mut(name).expect("it was declared above");
             insta::assert_snapshot!(format!("help_{name}"), found.render_long_help().to_string());
         }

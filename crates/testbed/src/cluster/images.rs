@@ -14,9 +14,37 @@ pub const PAUSE: &str = "c7n.local/pause:1";
 pub const SAMPLE: [&str; 2] = ["c7n.local/sample:1", "c7n.local/sample:2"];
 
 /// What `kubectl exec` finds besides `sample` when this machine has a static busybox.
-const APPLETS: [&str; 26] = [
-    "cat", "cp", "date", "df", "echo", "env", "find", "free", "grep", "head", "hostname", "id", "kill", "ls",
-    "mkdir", "mount", "nc", "ps", "rm", "sh", "sleep", "stty", "tail", "top", "vi", "wget",
+const APPLETS: [&str; 30] = [
+    "cat",
+    "cp",
+    "date",
+    "df",
+    "echo",
+    "env",
+    "find",
+    "free",
+    "grep",
+    "head",
+    "hostname",
+    "id",
+    "kill",
+    "ls",
+    "mkdir",
+    "mount",
+    "nc",
+    "ps",
+    "readlink",
+    "rm",
+    "sh",
+    "sha256sum",
+    "sleep",
+    "stty",
+    "tail",
+    "tar",
+    "test",
+    "top",
+    "vi",
+    "wget",
 ];
 
 const NOBODY: &str = "65532:65532";

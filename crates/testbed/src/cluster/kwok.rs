@@ -31,7 +31,7 @@ pub fn arguments(state: &ClusterState, certificates: &Certificates) -> Result<Ve
     ])
 }
 
-/// `kubectl logs` of a played pod says what it is.
+/// `kubectl logs` of a played pod says what it is, and `kubectl exec` works in a way.
 fn logs(folder: &Path) -> Result<String> {
     let file = folder.join("played.log");
     fs::write(
@@ -45,7 +45,14 @@ fn logs(folder: &Path) -> Result<String> {
         "metadata": { "name": "played" },
         "spec": { "logs": [{ "logsFile": file, "follow": true }] },
     });
-    Ok(format!("---\n{logs}\n"))
+    // Whoever starts a process in a played pod starts it on this machine, as the user of the cluster's programs.
+    let exec = json!({
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "ClusterExec",
+        "metadata": { "name": "played" },
+        "spec": { "execs": [{ "local": {} }] },
+    });
+    Ok(format!("---\n{logs}\n---\n{exec}\n"))
 }
 
 /// The nodes to create. Beside a real node they are tainted, so that only pods that ask for them come to them.

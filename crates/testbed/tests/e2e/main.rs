@@ -7,6 +7,7 @@ mod between;
 mod big_messages;
 mod causes;
 mod charts;
+mod cli_streams;
 mod command_line;
 mod commands;
 mod crashes;

@@ -15,15 +15,15 @@ pub(crate) const PASSWORD: &str = "w@rd-of-the-proxy";
 pub(crate) const PASSWORD_IN_URL: &str = "w%40rd-of-the-proxy";
 
 /// A platform behind TLS, and the proxy before it.
-struct Walled {
-    stand: Stand,
-    proxy: ConnectProxy,
-    end: TlsEnd,
-    authority: PathBuf,
+pub struct Walled {
+    pub stand: Stand,
+    pub proxy: ConnectProxy,
+    pub end: TlsEnd,
+    pub authority: PathBuf,
 }
 
 impl Walled {
-    async fn start(name: &str) -> Result<Self> {
+    pub async fn start(name: &str) -> Result<Self> {
         let authority = Authority::new("an authority of one's own")?;
         let mut options = ServerOptions::new()?;
         let end = TlsEnd::start(&authority, options.listen).await?;
@@ -40,11 +40,11 @@ impl Walled {
         })
     }
 
-    fn connect(&self) -> String {
+    pub fn connect(&self) -> String {
         format!("wss://{}/agent/", self.end.host())
     }
 
-    fn proxy_url(&self) -> String {
+    pub fn proxy_url(&self) -> String {
         self.proxy.url(USER, PASSWORD_IN_URL)
     }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use c7n_api::{Instance, Vitals};
 use clap::Subcommand;
 
-use super::Global;
+use super::{Global, InEnvironment};
 use crate::output::{Row, dash, word};
 
 #[derive(Subcommand)]
@@ -25,14 +25,6 @@ pub async fn run(global: &Global, command: InstanceCommand) -> Result<()> {
         InstanceCommand::Show(command) => show::run(global, command).await,
         InstanceCommand::Watch(command) => watch::run(global, command).await,
     }
-}
-
-/// Which environment an instance is in.
-#[derive(clap::Args)]
-pub struct InEnvironment {
-    /// Name of the environment
-    #[arg(long, short)]
-    env: String,
 }
 
 impl InEnvironment {

@@ -1,0 +1,124 @@
+//! Connections that break in the middle: logs without gap and without doubled line, a shell that goes on.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, ensure};
+use c7n_testbed::stack::{Cli, free_address};
+
+use super::Scene;
+use super::cutter::Cutter;
+use super::logs::{COUNTS, Followed, follows};
+use super::terminal::Terminal;
+use crate::stand::{Stand, TestCluster};
+
+/// One way that can be cut between person and platform, and one between agent and platform.
+struct Cut {
+    scene: Scene,
+    person: Cutter,
+    agent: Cutter,
+    cli: Cli,
+}
+
+impl Cut {
+    async fn open(name: &str) -> Result<Option<Self>> {
+        let listen = free_address()?;
+        let mut stand = Stand::known_as(name, &format!("http://{listen}"), listen).await?;
+        let (person, agent) = (Cutter::start(listen).await?, Cutter::start(listen).await?);
+        let connect = format!("ws://{}/agent/", agent.address);
+        stand
+            .join_as("east", &TestCluster::A.kubeconfig()?, &[], Some(&connect), &[])
+            .await?;
+        let cli = through(&stand, person.address);
+        let scene = Scene::with(stand).await?;
+        Ok(scene.map(|scene| Self {
+            scene,
+            person,
+            agent,
+            cli,
+        }))
+    }
+}
+
+fn through(stand: &Stand, address: SocketAddr) -> Cli {
+    let server = &stand.server;
+    Cli::new(
+        server.binaries(),
+        &format!("http://{address}"),
+        &server.first_run().token,
+        stand.folder(),
+    )
+}
+
+#[tokio::test]
+async fn a_log_goes_on_without_gap_and_without_doubled_line() -> Result<()> {
+    let Some(cut) = Cut::open("breaks").await? else {
+        return Ok(());
+    };
+    cut.scene.pod("counts", "", COUNTS).await?;
+    cut.scene.runs("counts").await?;
+    let arguments = cut.scene.arguments("logs", &["-f", "counts"]);
+    let mut followed = Followed::start(cut.cli.command(&arguments))?;
+    let mut last = 0;
+    let mut cuts = 0;
+    while last < 6000 {
+        follows(&followed.line().await?, &mut last).map_err(|error| cut.scene.stand.explain(error))?;
+        if last % 1000 == 500 {
+            cuts += 1;
+            match cuts % 2 {
+                0 => cut.agent.cut(),
+                _ => cut.person.cut(),
+            }
+        }
+    }
+    ensure!(cuts == 6);
+    followed.stop().await
+}
+
+#[tokio::test]
+async fn a_shell_goes_on_after_a_break_of_either_way() -> Result<()> {
+    let Some(cut) = Cut::open("reattach").await? else {
+        return Ok(());
+    };
+    cut.scene.idle_pod("web-a", "web").await?;
+    let command = cut.cli.command(&cut.scene.arguments("exec", &["-it", "web-a"]));
+    let mut terminal = Terminal::start(&command, 80, 24)?;
+    terminal.answers("shell=$$; echo rea''dy\r", "ready").await?;
+    // It is the same shell afterwards: it knows what it was told.
+    for (number, way) in [&cut.person, &cut.agent, &cut.person, &cut.agent]
+        .into_iter()
+        .enumerate()
+    {
+        way.cut();
+        terminal.type_in(&format!("[ $shell = $$ ] && echo still''-{number}\r"))?;
+        let shown = terminal.shows(&format!("still-{number}")).await;
+        shown.map_err(|error| cut.scene.stand.explain(error))?;
+    }
+    // Everything at once, in the middle of much output.
+    terminal.type_in("i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo number $i; done; echo do''ne\r")?;
+    terminal.shows("number 300\r").await?;
+    cut.person.cut();
+    cut.agent.cut();
+    terminal
+        .shows("done")
+        .await
+        .map_err(|error| cut.scene.stand.explain(error))?;
+    let shown = terminal.shown();
+    let numbers: Vec<u64> = shown
+        .lines()
+        .filter_map(|line| line.strip_prefix("number ")?.trim().parse().ok())
+        .collect();
+    ensure!(
+        numbers.iter().copied().eq(1..=3000),
+        "{} numbers, the first wrong one after {:?}",
+        numbers.len(),
+        numbers
+            .iter()
+            .zip(1..)
+            .take_while(|(seen, wanted)| **seen == *wanted)
+            .last()
+    );
+    terminal.type_in("exit 9\r")?;
+    let status = terminal.ends().await?;
+    ensure!(status.code() == Some(9), "{status}: {}", terminal.shown());
+    terminal.check_restored().context("after breaks")
+}
