@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use c7n_api::Environment;
-use c7n_testbed::stack::{Access, Agent, Binaries, Cli, Joining, Server, WorkingCopy};
+use c7n_testbed::stack::{Access, Agent, Binaries, Cli, Joining, Server, ServerOptions, WorkingCopy};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 pub const PROJECT: &str = "bench";
@@ -22,7 +22,12 @@ impl Stage {
     pub async fn set(kubeconfig: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("c7n-bench-").tempdir()?;
         let binaries = Binaries::beside_me()?;
-        let server = Server::start(&binaries, &folder.path().join("platform")).await?;
+        let options = ServerOptions {
+            // One person is a crowd here.
+            arguments: ["--streams-per-user", "2000"].map(str::to_owned).to_vec(),
+            ..ServerOptions::new()?
+        };
+        let server = Server::start_with(&binaries, &folder.path().join("platform"), options).await?;
         let cli = server.cli();
         let (access, public) =
             Access::new_ssh_key(&folder.path().join("person"), server.ssh_address()).await?;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
-use c7n_testbed::stack::{Cli, free_address};
+use c7n_testbed::stack::{Cli, ServerOptions, free_address};
 
 use super::Scene;
 use super::cutter::Cutter;
@@ -22,7 +22,11 @@ struct Cut {
 impl Cut {
     async fn open(name: &str) -> Result<Option<Self>> {
         let listen = free_address()?;
-        let mut stand = Stand::known_as(name, &format!("http://{listen}"), listen).await?;
+        let options = ServerOptions {
+            listen,
+            ..ServerOptions::new()?
+        };
+        let mut stand = Stand::with_options(name, options).await?;
         let (person, agent) = (Cutter::start(listen).await?, Cutter::start(listen).await?);
         let connect = format!("ws://{}/agent/", agent.address);
         stand
