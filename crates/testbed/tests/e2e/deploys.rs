@@ -187,6 +187,38 @@ async fn an_application_is_deployed_upgraded_rolled_back_stopped_started_and_del
     assert_eq!(replicas(&environment, "web").await?, 2);
     assert_eq!(file(&environment, "releases/web.yaml").await?, written);
 
+    // The list says what it is made of, and that version stays.
+    let listed = stand
+        .cli
+        .run(&[
+            "instance",
+            "list",
+            "-p",
+            &stand.project,
+            "-e",
+            "staging",
+            "-o",
+            "json",
+        ])
+        .await?;
+    let listed: Value = serde_json::from_str(&listed)?;
+    assert_eq!(listed["instances"][0]["app"], "web", "{listed}");
+    let used = [
+        "app",
+        "delete-version",
+        "-p",
+        &stand.project,
+        "web",
+        "1.0.0",
+        "--yes",
+    ];
+    let refused = stand.cli.output(&used).await?;
+    let words = String::from_utf8_lossy(&refused.stderr);
+    ensure!(
+        !refused.status.success() && words.contains("used by staging/web"),
+        "{words}"
+    );
+
     carry_out(&stand, &["stop", "web"]).await?;
     assert_eq!(replicas(&environment, "web").await?, 0);
     carry_out(&stand, &["start", "web"]).await?;
@@ -198,6 +230,10 @@ async fn an_application_is_deployed_upgraded_rolled_back_stopped_started_and_del
         environment.find("deployment", "web").await?.is_none(),
         "it is still there"
     );
+    eventually("the version is used by nobody", PATIENCE, || async {
+        stand.cli.run(&used).await.map(drop)
+    })
+    .await?;
     let history = stand
         .cli
         .run(&["env", "history", "-p", &stand.project, "staging"])
