@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use c7n_api::{LogTarget, ReadLogs};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::{Global, InEnvironment};
 use crate::output::now_ms;
@@ -133,6 +133,7 @@ impl Screen {
     /// Until everything was said and written.
     async fn show(&mut self) -> Result<()> {
         let mut life = tokio::time::interval(LIFE);
+        life.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let stalled = !self.writer.has_room();
             let held = self.held_since;
