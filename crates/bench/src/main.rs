@@ -7,6 +7,7 @@ mod p1;
 mod p10;
 mod p12;
 mod stage;
+mod usage;
 
 use std::path::PathBuf;
 
@@ -26,7 +27,7 @@ struct Arguments {
 enum Name {
     /// Push to applied, one file of 1,000 changed
     P1,
-    /// 100 Helm releases installed, beside `helm install` by hand
+    /// 100 Helm releases by the engine and through the whole product, beside `helm` by hand
     P10,
     /// First environment from nothing: `create` to first commit applied
     P12,
