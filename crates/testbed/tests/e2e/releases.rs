@@ -8,6 +8,7 @@ mod kills;
 mod lifecycle;
 mod orders;
 mod registries;
+mod revisions;
 mod secrets;
 mod shapes;
 mod signatures;
