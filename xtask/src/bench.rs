@@ -11,7 +11,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask bench p1     push to applied, one file of 1,000 changed
   cargo xtask bench p8     exec and logs, beside `kubectl`; needs a machine for a real node
-  cargo xtask bench p10    100 Helm releases installed, beside `helm` by hand
+  cargo xtask bench p10    100 Helm releases, by the engine and through the product, beside `helm` by hand
   cargo xtask bench p12    first environment from nothing
 The last line printed is one JSON object.";
 

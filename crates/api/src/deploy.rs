@@ -83,6 +83,9 @@ pub enum OnConflict {
 pub struct RollBackInstance {
     /// A commit or its first digits; the one before the last change unless said.
     pub to: Option<String>,
+    /// Instead of a commit: the number of a revision, as `helm history` shows them.
+    #[serde(default)]
+    pub to_revision: Option<u32>,
     #[serde(default)]
     pub mode: Mode,
 }

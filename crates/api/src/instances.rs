@@ -31,8 +31,26 @@ pub struct Instance {
     pub commit: Option<String>,
     /// The file that describes it.
     pub file: Option<String>,
+    /// The revisions that Helm keeps, oldest first.
+    #[serde(default)]
+    pub revisions: Vec<InstanceRevision>,
     #[serde(flatten)]
     pub vitals: Vitals,
+}
+
+/// One revision of a release, as `helm history` numbers them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InstanceRevision {
+    pub revision: u32,
+    /// The commit that it was made from; `null` for one that was made by hand, or failed.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// `name-version`
+    #[serde(default)]
+    pub chart: Option<String>,
+    /// RFC 3339.
+    #[serde(default)]
+    pub time: Option<String>,
 }
 
 /// How some objects are doing together.

@@ -41,6 +41,10 @@ pub fn report(name: &str, measured: &Times, floor: Option<&Times>) -> Value {
     result
 }
 
+pub fn milliseconds(took: Duration) -> f64 {
+    round(took.as_secs_f64() * 1000.0)
+}
+
 pub fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }

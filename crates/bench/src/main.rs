@@ -8,6 +8,7 @@ mod p10;
 mod p12;
 mod p8;
 mod stage;
+mod usage;
 
 use std::path::PathBuf;
 
@@ -29,7 +30,7 @@ enum Name {
     P1,
     /// Exec and logs, beside `kubectl`
     P8,
-    /// 100 Helm releases installed, beside `helm install` by hand
+    /// 100 Helm releases by the engine and through the whole product, beside `helm` by hand
     P10,
     /// First environment from nothing: `create` to first commit applied
     P12,

@@ -3,6 +3,11 @@
 //! The floor is what a person or a script does: one `helm install` after the other. The engine has two workers, as on a
 //! machine with two cores, and is given a whole batch at once. Upgrades are measured in the same way, and what deciding
 //! costs where nothing is to be done: reading a release's records, without Helm.
+//!
+//! Then the same releases through platform and agent, all in one push, beside the same floor; and what the agent and its
+//! children take meanwhile.
+
+mod through_agent;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,7 +27,9 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use crate::figures::{Times, report, round};
+use crate::figures::{Times, milliseconds, report, round};
+use crate::usage::resident_mb;
+use through_agent::ThroughAgent;
 
 const WORKERS: usize = 2;
 const BATCH: usize = 10;
@@ -48,6 +55,12 @@ pub async fn run(kubeconfig: &Path, releases: usize) -> Result<Value> {
     result["upgrade_ratio"] = json!(round(upgraded.percentile(0.5) / upgraded_floor.percentile(0.5)));
     result["noop_p50_ms"] = json!(round(decided.percentile(0.5)));
     result["worker_mb"] = json!(round(stage.memory()));
+    stage.engine.shut_down().await;
+    if let (Some(result), Value::Object(more)) =
+        (result.as_object_mut(), stage.through_agent(releases).await?)
+    {
+        result.extend(more);
+    }
     stage.clear().await?;
     Ok(result)
 }
@@ -188,6 +201,26 @@ impl Stage {
         Ok(begun.elapsed() / count)
     }
 
+    /// All at once through the product, and one after the other by hand.
+    async fn through_agent(&self, releases: usize) -> Result<Value> {
+        let count = u32::try_from(releases)?;
+        let agent = ThroughAgent::set(&self.kubeconfig, self.client.clone(), releases).await?;
+        let mut result = json!({});
+        for (name, values, revision) in [("install", "message: one", 1), ("upgrade", "message: two", 2)] {
+            let ours = agent.push(values, revision).await?;
+            let theirs = self.theirs("a", 0..releases, values).await? * count;
+            result[format!("agent_{name}_ms")] = json!(milliseconds(ours));
+            result[format!("agent_{name}_floor_ms")] = json!(milliseconds(theirs));
+            result[format!("agent_{name}_ratio")] = json!(round(ours.as_secs_f64() / theirs.as_secs_f64()));
+        }
+        result["agent_noop_ms"] = json!(milliseconds(agent.push_nothing("message: two").await?));
+        if let (Some(result), Value::Object(more)) = (result.as_object_mut(), agent.figures()) {
+            result.extend(more);
+        }
+        agent.clear().await?;
+        Ok(result)
+    }
+
     /// What it costs to see that a release is as it should be.
     async fn decide(&self, releases: usize) -> Result<Times> {
         let wanted = SpecDigest::of("message: two");
@@ -208,13 +241,8 @@ impl Stage {
         self.engine
             .idle_workers()
             .into_iter()
-            .filter_map(|id| {
-                let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-                let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-                line.trim().strip_suffix(" kB")?.parse::<f64>().ok()
-            })
+            .map(resident_mb)
             .fold(0.0, f64::max)
-            / 1024.0
     }
 
     async fn clear(&self) -> Result<()> {

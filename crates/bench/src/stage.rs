@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use c7n_api::Environment;
 use c7n_testbed::stack::{Access, Agent, Binaries, Cli, Joining, Server, ServerOptions, WorkingCopy};
 
@@ -52,6 +52,10 @@ impl Stage {
             folder,
             agent,
         })
+    }
+
+    pub fn agent_pid(&mut self) -> Result<u32> {
+        self.agent.process()?.pid().context("the agent has ended")
     }
 
     pub async fn create(&self, name: &str) -> Result<(Environment, WorkingCopy)> {

@@ -149,6 +149,31 @@ fn release(columns: &mut Columns, spec: &Value, status: &Value) {
     columns.number("revision", &status["revision"]);
     columns.text("deployed", &status["chart"]);
     columns.text("commit", &status["commit"]);
+    columns.put("revisions", revisions(&status["history"]));
+}
+
+/// The revisions that can be gone back to, as JSON; empty where there are none. As short as Helm's own history, whatever
+/// somebody has written there.
+fn revisions(history: &Value) -> String {
+    const MOST: usize = 10;
+    const LONGEST: usize = 128;
+    let short = |value: &Value| value.as_str().is_some_and(|text| text.len() <= LONGEST);
+    let past: Vec<Value> = items(history)
+        .filter(|past| past["revision"].is_u64())
+        .map(|past| {
+            let mut kept = serde_json::Map::from_iter([("revision".to_owned(), past["revision"].clone())]);
+            for key in ["commit", "chart", "time"] {
+                if short(&past[key]) {
+                    kept.insert(key.to_owned(), past[key].clone());
+                }
+            }
+            Value::Object(kept)
+        })
+        .collect();
+    match past.len() {
+        0 => String::new(),
+        all => Value::Array(past.into_iter().skip(all.saturating_sub(MOST)).collect()).to_string(),
+    }
 }
 
 /// A digest of everything that is reported of an object: as long as it is the same, nothing needs to be sent.

@@ -18,6 +18,7 @@ mod namespace;
 pub mod schedule;
 mod status;
 mod supervisor;
+mod untold;
 mod world;
 
 pub use clear::clear;

@@ -174,6 +174,20 @@ fn status_schema() -> Value {
                 "additionalProperties": { "type": "integer", "format": "int64" },
             },
             "stoppedRevision": number("The revision whose sizes stoppedReplicas holds."),
+            "history": {
+                "type": "array",
+                "description": "The revisions that Helm keeps, oldest first.",
+                "items": {
+                    "type": "object",
+                    "required": ["revision"],
+                    "properties": {
+                        "revision": number("As in `helm history`."),
+                        "commit": text("Commit that it was made from; absent of one that was made by hand, or failed."),
+                        "chart": text("NAME-VERSION of its chart."),
+                        "time": { "type": "string", "format": "date-time", "description": "When it was made." },
+                    },
+                },
+            },
             "hooks": {
                 "type": "array",
                 "description": "The hooks of the last operation that had any.",

@@ -7,7 +7,7 @@
 //! Everything that must outlive the agent is in the cluster: the object's status, and labels in Helm's storage.
 //!
 //! - `crd`: the definition
-//! - `spec`, `status`, `release`, `history`, `memory`: what is wanted, told, stored and remembered (pure)
+//! - `spec`, `status`, `past`, `release`, `history`, `memory`: what is wanted, told, stored and remembered (pure)
 //! - `plan`: what is next for one release (pure)
 //! - `watch`, `table`, `eyes`: what the API server shows
 //! - `controller`: whose turn it is
@@ -26,6 +26,7 @@ mod manifest;
 mod memory;
 mod orders;
 mod own_repository;
+mod past;
 mod plan;
 mod program;
 mod release;

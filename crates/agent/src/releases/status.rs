@@ -9,6 +9,9 @@ use c7n_helm::{HookRun, SpecDigest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::history::History;
+use super::past::{self, Past};
+
 /// The longest text of one field, in bytes: enough for an error, little enough for a watch of many.
 const LONGEST_TEXT: usize = 2048;
 const MOST_HOOKS: usize = 20;
@@ -78,6 +81,7 @@ pub struct Status {
     pub stopped_replicas: Option<Sizes>,
     pub stopped_revision: Option<u32>,
     pub hooks: Vec<Hook>,
+    pub history: Vec<Past>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +155,8 @@ pub struct Deployed<'a> {
     pub chart_digest: Option<&'a str>,
     pub digest: &'a SpecDigest,
     pub commit: &'a str,
+    /// What Helm's storage held before.
+    pub kept: &'a History,
     /// For people: what became of what.
     pub words: &'a str,
 }
@@ -218,6 +224,7 @@ impl Status {
                 self.commit = Some(deployed.commit.to_owned()).filter(|commit| !commit.is_empty());
                 self.last_error = None;
                 self.remove("Stalled");
+                self.note(deployed.revision, deployed.kept, now);
             }
             Report::Running => {
                 set("Ready", "True", "Deployed", "the release is as it is wanted");
@@ -277,6 +284,27 @@ impl Status {
         }
         let kept = &hooks[hooks.len().saturating_sub(MOST_HOOKS)..];
         self.hooks = kept.iter().map(Hook::of).collect();
+    }
+
+    /// The release is again what it was: a revision that copies an earlier one.
+    pub fn report_rolled_back(&mut self, revision: u32, kept: &History, now: &str) {
+        self.revision = Some(revision);
+        self.note(revision, kept, now);
+    }
+
+    /// The revision is made of the commit and the chart that are told.
+    fn note(&mut self, revision: u32, kept: &History, now: &str) {
+        let known = self.history.iter().find(|past| past.revision == revision);
+        let time = known
+            .filter(|past| past.commit == self.commit)
+            .and_then(|past| past.time.clone());
+        let newest = Past {
+            revision,
+            commit: self.commit.clone(),
+            chart: self.chart.clone(),
+            time: time.or_else(|| Some(now.to_owned())),
+        };
+        self.history = past::add(&self.history, kept, newest);
     }
 
     fn settle(&mut self, phase: Phase) {

@@ -301,16 +301,18 @@ impl Job {
             return;
         };
         let (chart, commit) = (wish.chart(), self.release.commit.clone());
-        self.report(&Report::Released {
-            deployed: Deployed {
-                revision,
-                chart: &chart,
-                chart_digest: None,
-                digest: &wish.digest,
-                commit: &commit,
-                words: "deployed",
-            },
-        });
+        let deployed = Deployed {
+            revision,
+            chart: &chart,
+            chart_digest: None,
+            digest: &wish.digest,
+            commit: &commit,
+            kept: &self.history,
+            words: "deployed",
+        };
+        let generation = self.release.generation;
+        self.status
+            .report(&Report::Released { deployed }, generation, &timestamp());
     }
 
     /// What the status says when all is as it is wanted.

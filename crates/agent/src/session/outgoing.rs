@@ -57,6 +57,11 @@ impl Outgoing {
         self.with(|session| session.withdraw(topic));
     }
 
+    /// Whether something is posted on the topic that the platform has not stored yet.
+    pub fn is_untold(&self, topic: &Topic) -> bool {
+        self.with(|session| session.outbox().contains(topic))
+    }
+
     pub fn is_connected(&self) -> bool {
         self.with(|session| session.is_open())
     }

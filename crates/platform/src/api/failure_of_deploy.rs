@@ -47,9 +47,12 @@ impl From<DeployError> for Failure {
                 text,
                 "nothing was written; mend the values and do it again",
             ),
-            DeployError::NoEarlier(_) => {
-                Self::new(StatusCode::NOT_FOUND, "not-found", text, "name another commit")
-            }
+            DeployError::NoEarlier(_) => Self::new(
+                StatusCode::NOT_FOUND,
+                "not-found",
+                text,
+                "name another commit or revision",
+            ),
             DeployError::Edit(_) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "cannot-edit",

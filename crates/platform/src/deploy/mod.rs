@@ -22,11 +22,12 @@ mod values;
 
 use std::time::Duration;
 
-use c7n_api::{Deployed, Mode, Unwritten};
+use c7n_api::{Deployed, InstanceRevision, Mode, Unwritten};
 use c7n_git::{CommitId, GitError, NewCommit, Signature};
 
 use crate::access::git::Pushed;
 use crate::catalogue::ChartFacts;
+use crate::instances::detail;
 use crate::repositories::Repositories;
 use crate::store::{IntakeRow, Store, now_ms};
 
@@ -37,7 +38,7 @@ use plan::Plan;
 use preview::Preview;
 use release::Release;
 pub use release::check_repository;
-pub use roll_back::RollBack;
+pub use roll_back::{RollBack, Target};
 pub use run_state::RunState;
 use snapshot::Snapshot;
 pub use upgrade::Upgrade;
@@ -123,7 +124,10 @@ impl Deployer {
         let plan = match operation {
             Operation::Deploy(deploy) => deploy.plan(&snapshot, &self.facts, scene.project_id).await?,
             Operation::Upgrade(upgrade) => upgrade.plan(&snapshot, &self.facts, scene.project_id).await?,
-            Operation::RollBack(roll_back) => roll_back.plan(&snapshot)?,
+            Operation::RollBack(roll_back) => {
+                let revisions = self.revisions(scene, roll_back).await?;
+                roll_back.plan(&snapshot, &revisions)?
+            }
             Operation::SetRunState { instance, to } => run_state::plan(&snapshot, instance, *to)?,
             Operation::Delete { instance } => delete::plan(&snapshot, instance)?,
             Operation::PutFile(put) => put.plan(&snapshot)?,
@@ -155,6 +159,20 @@ impl Deployer {
             diff: preview.diff,
             conflicts: plan.conflicts,
         })
+    }
+
+    /// What the agent has told of the instance's revisions, where that is asked for.
+    async fn revisions(
+        &self,
+        scene: &Scene<'_>,
+        roll_back: &RollBack,
+    ) -> Result<Vec<InstanceRevision>, DeployError> {
+        let Target::Revision(_) = roll_back.to else {
+            return Ok(Vec::new());
+        };
+        let objects = self.store.all_objects(scene.environment_id).await?;
+        let found = detail(&objects, &roll_back.instance);
+        Ok(found.map(|found| found.instance.revisions).unwrap_or_default())
     }
 
     async fn commit(

@@ -1,5 +1,6 @@
 //! An instance as it was described at an earlier commit, as a new commit.
 
+use c7n_api::InstanceRevision;
 use c7n_git::{BlobId, CommitId};
 use c7n_manifests::Limits;
 use c7n_manifests::edit::replace_document;
@@ -14,8 +15,16 @@ const COMMITS: usize = 2000;
 
 pub struct RollBack {
     pub instance: String,
-    /// A commit or its first digits; the state before the last change unless said.
-    pub to: Option<String>,
+    pub to: Target,
+}
+
+pub enum Target {
+    /// The state before the last change.
+    LastChange,
+    /// A commit or its first digits.
+    Commit(String),
+    /// The commit that a revision of the release was made from.
+    Revision(u32),
 }
 
 /// What it was.
@@ -26,7 +35,11 @@ struct Earlier {
 }
 
 impl RollBack {
-    pub(super) fn plan(&self, snapshot: &Snapshot) -> Result<Plan, DeployError> {
+    pub(super) fn plan(
+        &self,
+        snapshot: &Snapshot,
+        revisions: &[InstanceRevision],
+    ) -> Result<Plan, DeployError> {
         let instance = self.instance.as_str();
         let now = Release::find(snapshot, instance)?;
         if let Some(now) = &now {
@@ -39,8 +52,12 @@ impl RollBack {
             .as_ref()
             .and_then(|now| release::text_in(now.file, now.bytes, instance));
         let earlier = match &self.to {
-            Some(to) => self.at(snapshot, to, &file)?,
-            None => self.before_the_last_change(snapshot, &file, current.as_deref())?,
+            Target::Commit(to) => self.at(snapshot, to, &file)?,
+            Target::Revision(number) => {
+                let to = commit_of(&self.instance, *number, revisions)?;
+                self.at(snapshot, to, &file)?
+            }
+            Target::LastChange => self.before_the_last_change(snapshot, &file, current.as_deref())?,
         };
         let content = match &now {
             Some(now) => replace_document(now.file, now.bytes, now.document, &earlier.text)?,
@@ -129,6 +146,36 @@ impl RollBack {
     }
 }
 
+/// The commit of a revision, or what to do without.
+fn commit_of<'a>(
+    instance: &str,
+    number: u32,
+    revisions: &'a [InstanceRevision],
+) -> Result<&'a str, DeployError> {
+    let known: Vec<String> = revisions
+        .iter()
+        .filter(|it| it.commit.is_some())
+        .map(|it| it.revision.to_string())
+        .collect();
+    let known = match known.is_empty() {
+        true => "none of its revisions is known to come from a commit".to_owned(),
+        false => format!("those that come from a commit are {}", known.join(", ")),
+    };
+    match revisions.iter().find(|it| it.revision == number) {
+        Some(InstanceRevision {
+            commit: Some(commit), ..
+        }) => Ok(commit),
+        Some(_) => Err(DeployError::NoEarlier(format!(
+            "revision {number} of {instance} has no commit: it was made with `helm` by hand, or failed; {known}. What it holds is \
+             shown by `helm get values {instance} --revision {number}`, and can be pushed as a change of the file"
+        ))),
+        None => Err(DeployError::NoEarlier(format!(
+            "{instance} has no revision {number} that the platform knows of; {known}. An older state is named by its commit: `c7n env \
+             history` shows them"
+        ))),
+    }
+}
+
 fn find_commit(snapshot: &Snapshot, to: &str) -> Result<CommitId, DeployError> {
     let unknown = |why: &str| {
         DeployError::NoEarlier(format!(
@@ -161,4 +208,43 @@ fn chart_of(earlier: &Earlier, instance: &str) -> Option<(String, String)> {
     let object = objects.iter().find(|object| object.id.name == instance)?;
     let field = |name: &str| Some(object.value.get("spec")?.get(name)?.as_str()?.to_owned());
     Some((field("chartName")?, field("chartVersion")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revision(revision: u32, commit: Option<&str>) -> InstanceRevision {
+        InstanceRevision {
+            revision,
+            commit: commit.map(str::to_owned),
+            chart: None,
+            time: None,
+        }
+    }
+
+    #[test]
+    fn a_revision_is_its_commit_and_one_without_says_what_to_do() {
+        let known = [
+            revision(2, Some("c2")),
+            revision(3, None),
+            revision(4, Some("c4")),
+        ];
+        assert_eq!(commit_of("web", 4, &known).ok(), Some("c4"));
+        let text = |number, known: &[InstanceRevision]| match commit_of("web", number, known) {
+            Err(error) => error.to_string(),
+            Ok(commit) => commit.to_owned(),
+        };
+        let by_hand = text(3, &known);
+        assert!(
+            by_hand.contains("by hand") && by_hand.contains("2, 4"),
+            "{by_hand}"
+        );
+        let none = text(1, &known);
+        assert!(
+            none.contains("no revision 1") && none.contains("c7n env history"),
+            "{none}"
+        );
+        assert!(text(1, &[]).contains("none of its revisions"));
+    }
 }

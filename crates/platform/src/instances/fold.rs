@@ -51,6 +51,9 @@ pub(super) fn instance(
         phase: word("phase"),
         commit: word("commit").or_else(|| release?.commit.clone()),
         file: release.and_then(|release| release.file.clone()),
+        revisions: word("revisions")
+            .and_then(|revisions| serde_json::from_str(&revisions).ok())
+            .unwrap_or_default(),
         vitals: vitals(family, members, counts),
     }
 }

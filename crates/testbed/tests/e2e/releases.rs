@@ -9,6 +9,7 @@ mod kills;
 mod lifecycle;
 mod orders;
 mod registries;
+mod revisions;
 mod secrets;
 mod shapes;
 mod signatures;

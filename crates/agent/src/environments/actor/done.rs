@@ -1,13 +1,14 @@
 //! What follows when something has ended that ran beside the actor.
 
 use c7n_git::{AGENT_SYNC, CommitId, DEVOPS_SYNC, Fetched, GitError};
-use c7n_link::messages::{DeliveryReport, Outcome, Say};
+use c7n_link::messages::{DeliveryReport, Outcome, Say, Topic};
 use tokio::task::Id;
 
 use super::{Actor, Done, FETCHES_PER_MAINTENANCE, Lane, unless};
 use crate::environments::directory::Synced;
 use crate::environments::schedule::{Input, PassEnd, SyncEnd, TagRights};
 use crate::environments::status::{is_news, not_yet};
+use crate::environments::untold::keep_drift;
 use crate::environments::world::{Pass, World};
 
 impl<W: World> Actor<W> {
@@ -154,6 +155,15 @@ impl<W: World> Actor<W> {
             report.attempt = before.map_or(0, |before| before.attempt) + 1;
         }
         if is_news(self.report.as_ref(), &report) {
+            let topic = Topic::Delivery {
+                environment_id: report.environment_id.clone(),
+                commit: report.commit.clone(),
+            };
+            if let Some(before) = &self.report
+                && self.shared.outgoing.is_untold(&topic)
+            {
+                keep_drift(&mut report, before);
+            }
             self.report = Some(report.clone());
             self.shared.outgoing.post(Say::Delivery(report));
         } else if let (Some(told), PassEnd::Failed) = (&mut self.report, end) {

@@ -3,6 +3,7 @@ use c7n_manifests::{HealthStatus, health};
 
 use super::*;
 
+static KEPT: History = History::new();
 const NOW: &str = "2026-01-02T03:04:05Z";
 const LATER: &str = "2026-01-02T03:05:00Z";
 
@@ -14,6 +15,7 @@ fn released(digest: &SpecDigest) -> Report<'_> {
             chart_digest: Some("sha256:aa"),
             digest,
             commit: "c1",
+            kept: &KEPT,
             words: "installed",
         },
     }

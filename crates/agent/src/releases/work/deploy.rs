@@ -144,17 +144,19 @@ impl Job {
         };
         self.status.report_hooks(&done.hooks);
         let commit = self.release.commit.clone();
-        self.report(&Report::Released {
-            deployed: Deployed {
-                revision: done.revision,
-                chart: &done.chart,
-                chart_digest: fetched.map(|fetched| fetched.digest.as_str()),
-                digest: &wish.digest,
-                commit: &commit,
-                words,
-            },
-        });
         let now = crate::releases::hand::timestamp();
+        let deployed = Deployed {
+            revision: done.revision,
+            chart: &done.chart,
+            chart_digest: fetched.map(|fetched| fetched.digest.as_str()),
+            digest: &wish.digest,
+            commit: &commit,
+            kept: &self.history,
+            words,
+        };
+        let generation = self.release.generation;
+        self.status
+            .report(&Report::Released { deployed }, generation, &now);
         self.status.report_drift(None, self.release.generation, &now);
         tracing::info!(release = %self.release.id, revision = done.revision, chart = done.chart, "deployed");
         self.hand
@@ -194,7 +196,10 @@ impl Job {
         if let EngineError::RolledBack { .. } = error {
             // The revision that came back is a new one: without its number it would pass for one made by hand.
             self.history = self.hand.history(&self.release.id).await?;
-            self.status.revision = self.history.keys().next_back().copied();
+            if let Some(revision) = self.history.keys().next_back() {
+                let now = crate::releases::hand::timestamp();
+                self.status.report_rolled_back(*revision, &self.history, &now);
+            }
         }
         let words = error.to_string();
         self.report(&Report::Failed {

@@ -93,6 +93,8 @@ fn detail(object: &LiveObject) -> String {
     let columns: Vec<String> = object
         .summary
         .iter()
+        // Too long for one line: `c7n instance show` has them.
+        .filter(|(name, _)| *name != "revisions")
         .map(|(name, value)| format!("{name} {value}"))
         .collect();
     if columns.is_empty() {

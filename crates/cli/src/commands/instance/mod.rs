@@ -68,7 +68,7 @@ fn vital_cells(vitals: &Vitals) -> [String; 3] {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use c7n_api::{Cause, HealthStatus, ObjectRef};
+    use c7n_api::{Cause, HealthStatus, InstanceRevision, ObjectRef};
 
     pub fn instance(name: &str, cause: Option<&str>) -> Instance {
         Instance {
@@ -82,6 +82,20 @@ pub(super) mod tests {
             phase: Some("Upgrading".into()),
             commit: Some("c0ffee00c0ffee00".into()),
             file: Some("web.yaml".into()),
+            revisions: vec![
+                InstanceRevision {
+                    revision: 2,
+                    commit: None,
+                    chart: None,
+                    time: Some("2026-01-02T03:04:05Z".into()),
+                },
+                InstanceRevision {
+                    revision: 3,
+                    commit: Some("c0ffee00c0ffee00".into()),
+                    chart: Some("web-1.2.2".into()),
+                    time: Some("2026-01-03T03:04:05Z".into()),
+                },
+            ],
             vitals: Vitals {
                 health: cause.map_or(HealthStatus::Healthy, |_| HealthStatus::Degraded),
                 cause: cause.map(|text| Cause {

@@ -1,5 +1,5 @@
 use anyhow::Result;
-use c7n_api::InstanceDetail;
+use c7n_api::{InstanceDetail, InstanceRevision};
 
 use super::{Global, InEnvironment};
 use crate::commands::env::tree;
@@ -57,9 +57,21 @@ fn card(found: &InstanceDetail) -> String {
         rows.push(("cause", cause.text.clone()));
         rows.extend(cause.log.iter().map(|line| ("", format!("| {line}"))));
     }
+    let past = instance.revisions.iter().rev().enumerate();
+    rows.extend(past.map(|(at, past)| (if at == 0 { "revisions" } else { "" }, past_line(past))));
     rows.into_iter()
         .map(|(name, value)| format!("{name:<12} {value}\n"))
         .collect()
+}
+
+fn past_line(past: &InstanceRevision) -> String {
+    let commit = match &past.commit {
+        Some(commit) => format!("commit {}", short(Some(commit))),
+        None => "no commit: made by hand, or failed".to_owned(),
+    };
+    let words = [past.chart.as_deref(), Some(&commit), past.time.as_deref()];
+    let words: Vec<&str> = words.into_iter().flatten().collect();
+    format!("{:<4} {}", past.revision, words.join(", "))
 }
 
 #[cfg(test)]
