@@ -32,6 +32,8 @@ pub struct Joint {
     pub over: CancellationToken,
     /// Somebody came or went.
     pub changed: Notify,
+    /// Somebody took a seat.
+    arrived: Notify,
     closed: AtomicBool,
     recorder: Option<tokio::sync::Mutex<Recorder>>,
     /// Counted among the open ones until nothing is left of it, the last socket included.
@@ -88,6 +90,7 @@ impl Joint {
             ending: OnceLock::new(),
             over: CancellationToken::new(),
             changed: Notify::new(),
+            arrived: Notify::new(),
             closed: AtomicBool::new(false),
             recorder: None,
             _place: place,
@@ -116,6 +119,26 @@ impl Joint {
         let state = self.state();
         let seat = state.seat(side);
         seat.taken_before().then(|| seat.occupant().is_some())
+    }
+
+    /// Somebody took a seat; for those who wait for it.
+    pub fn taken(&self) {
+        self.changed.notify_one();
+        self.arrived.notify_waiters();
+    }
+
+    /// Until this seat was taken for the first time.
+    pub async fn first_taken(&self, side: Side) {
+        loop {
+            let arrived = self.arrived.notified();
+            let mut arrived = std::pin::pin!(arrived);
+            // Before the look, so that nobody comes in between unseen.
+            arrived.as_mut().enable();
+            if self.state().seat(side).taken_before() {
+                return;
+            }
+            arrived.await;
+        }
     }
 
     /// The first ending counts.

@@ -151,9 +151,11 @@ impl<'a> Peer<'a> {
         }
     }
 
-    /// What is said to an empty seat is dropped: after a break it is said again.
+    /// What is said before the other end has come waits for it. What is said to a seat that is empty later is dropped: after a
+    /// break it is said again.
     async fn write(&mut self, frame: Bytes) -> Result<(), End> {
         if self.outlet.is_none() {
+            self.joint.first_taken(self.side).await;
             let Some(occupant) = self.joint.occupant(self.side) else {
                 return Ok(());
             };

@@ -78,7 +78,7 @@ pub(super) async fn greet(
         own.tell_of_peer();
         peer.tell_of_peer();
     }
-    joint.changed.notify_one();
+    joint.taken();
     let resume = next.map_or_else(Bytes::new, |(ticket, _): (Ticket, _)| {
         Bytes::copy_from_slice(ticket.as_bytes())
     });

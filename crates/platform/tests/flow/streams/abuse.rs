@@ -129,8 +129,8 @@ async fn a_reader_that_stalls_holds_back_its_source_and_nobody_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_socket_is_lost_and_one_that_answers_is_not() {
     let mut site = Site::open_with(|config| {
-        config.stream_times.ping = Duration::from_millis(100);
-        config.stream_times.silence = Duration::from_millis(600);
+        config.stream_times.ping = Duration::from_millis(300);
+        config.stream_times.silence = Duration::from_secs(4);
     })
     .await;
     let admin = site.server.admin();
@@ -143,7 +143,7 @@ async fn a_silent_socket_is_lost_and_one_that_answers_is_not() {
     // A client that is not polled answers no ping; its socket stays open.
     agent.peer(false).await;
     let begin = Instant::now();
-    while begin.elapsed() < Duration::from_millis(1500) {
+    while begin.elapsed() < Duration::from_secs(6) {
         // The agent reads, so that its library answers.
         let _ = timeout(Duration::from_millis(100), agent.frame()).await;
     }
@@ -155,7 +155,7 @@ async fn a_silent_socket_is_lost_and_one_that_answers_is_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_not_said_what_it_wants_is_not_waited_for_long() {
-    let site = Site::open_with(|config| config.stream_times.handshake = Duration::from_millis(500)).await;
+    let site = Site::open_with(|config| config.stream_times.handshake = Duration::from_secs(4)).await;
     let address = site.server.platform.http_addr();
     let ended = async |mut socket: TcpStream| {
         let mut rest = Vec::new();
