@@ -85,6 +85,18 @@ impl Client {
         self.call(Method::POST, path, &[], Some(body)).await
     }
 
+    pub async fn put<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T> {
+        self.call(Method::PUT, path, &[], Some(body)).await
+    }
+
+    /// An answer that is read as it comes, whatever it holds.
+    pub async fn download(&self, path: &[&str], query: &[(&str, &str)]) -> Result<reqwest::Response> {
+        let request = self.request(Method::GET, path, query)?;
+        tokio::time::timeout(CALL_DEADLINE, self.send(request))
+            .await
+            .context("the server did not answer in time")?
+    }
+
     pub async fn delete(&self, path: &[&str], query: &[(&str, &str)]) -> Result<()> {
         let request = self.request(Method::DELETE, path, query)?.timeout(CALL_DEADLINE);
         self.send(request).await.map(drop)

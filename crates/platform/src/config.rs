@@ -54,6 +54,12 @@ pub struct Config {
     /// The same of one cluster
     #[arg(long, env = "C7N_STREAMS_PER_CLUSTER", value_name = "NUMBER", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
     pub streams_per_cluster: u32,
+    /// Recordings of terminals are deleted when they are older than this
+    #[arg(long, env = "C7N_RECORDING_DAYS", value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub recording_days: u32,
+    /// A recording that is as big as this goes on no further
+    #[arg(long, env = "C7N_RECORDING_MIB", value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub recording_mib: u32,
     /// How long everything about streams may take; for tests
     #[arg(skip)]
     pub stream_times: Times,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
+use axum::middleware::from_fn;
 use c7n_git_host::{Host, HostError, SshHost, http_router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,8 @@ use crate::instances::Teller;
 use crate::intake::Intake;
 use crate::repositories::Repositories;
 use crate::store::{Addresses, Store, StoreError};
-use crate::streams::{Limits, Streams};
+use crate::streams::{Limits, Recordings, Streams};
+use crate::threshold::{self, Arrival, Threshold};
 
 /// How long what is under way may take to end.
 const STOP: Duration = Duration::from_secs(10);
@@ -96,6 +97,7 @@ impl Platform {
             fleet.clone(),
             stream_limits(config),
             config.stream_times.clone(),
+            recordings(config),
             tasks.clone(),
             shutdown.clone(),
         )
@@ -155,6 +157,7 @@ impl Platform {
         let first_run = first_run::ensure_administrator(&store, &Passwords::default(), keep).await?;
 
         tasks.spawn(ssh.run());
+        let listener = Threshold::new(listener, config.stream_times.handshake);
         tasks.spawn(serve(listener, router, shutdown.clone()));
         tasks.spawn(keep_events_few(store.clone(), shutdown.clone()));
         let platform = Self {
@@ -309,6 +312,11 @@ fn credential_age(config: &Config) -> Duration {
     Duration::from_secs(u64::from(config.credential_days) * 24 * 60 * 60)
 }
 
+fn recordings(config: &Config) -> Recordings {
+    let kept = Duration::from_secs(u64::from(config.recording_days) * 24 * 60 * 60);
+    Recordings::new(&config.data_dir, kept, u64::from(config.recording_mib) << 20)
+}
+
 fn stream_limits(config: &Config) -> Limits {
     let number = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
     Limits {
@@ -342,13 +350,10 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection stays without TCP_NODELAY");
-        }
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+async fn serve(listener: Threshold, router: Router, shutdown: CancellationToken) {
+    let service = router
+        .layer(from_fn(threshold::heard))
+        .into_make_service_with_connect_info::<Arrival>();
     // The only error that `serve` could return is one of `accept`, and it handles those itself.
     let _ = axum::serve(listener, service)
         .with_graceful_shutdown(shutdown.cancelled_owned())

@@ -12,6 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::outlet::Occupant;
+use super::recorder::Recorder;
+use super::registry::Place;
 use super::state::{Side, State, resumes};
 use super::tickets::TicketHash;
 use crate::store::{EndedRow, StreamRow};
@@ -30,7 +32,12 @@ pub struct Joint {
     pub over: CancellationToken,
     /// Somebody came or went.
     pub changed: Notify,
+    /// Somebody took a seat.
+    arrived: Notify,
     closed: AtomicBool,
+    recorder: Option<tokio::sync::Mutex<Recorder>>,
+    /// Counted among the open ones until nothing is left of it, the last socket included.
+    _place: Place,
 }
 
 /// How it is over; `by` the end that said so.
@@ -65,6 +72,7 @@ impl Joint {
         idle: Option<Duration>,
         ticket: TicketHash,
         until: Instant,
+        place: Place,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -82,8 +90,16 @@ impl Joint {
             ending: OnceLock::new(),
             over: CancellationToken::new(),
             changed: Notify::new(),
+            arrived: Notify::new(),
             closed: AtomicBool::new(false),
+            recorder: None,
+            _place: place,
         }
+    }
+
+    pub fn recorded_by(mut self, recorder: Option<Recorder>) -> Self {
+        self.recorder = recorder.map(tokio::sync::Mutex::new);
+        self
     }
 
     pub fn state(&self) -> MutexGuard<'_, State<Arc<Occupant>>> {
@@ -103,6 +119,26 @@ impl Joint {
         let state = self.state();
         let seat = state.seat(side);
         seat.taken_before().then(|| seat.occupant().is_some())
+    }
+
+    /// Somebody took a seat; for those who wait for it.
+    pub fn taken(&self) {
+        self.changed.notify_one();
+        self.arrived.notify_waiters();
+    }
+
+    /// Until this seat was taken for the first time.
+    pub async fn first_taken(&self, side: Side) {
+        loop {
+            let arrived = self.arrived.notified();
+            let mut arrived = std::pin::pin!(arrived);
+            // Before the look, so that nobody comes in between unseen.
+            arrived.as_mut().enable();
+            if self.state().seat(side).taken_before() {
+                return;
+            }
+            arrived.await;
+        }
     }
 
     /// The first ending counts.
@@ -175,6 +211,48 @@ impl Joint {
             Glance::Turn | Glance::LogWords | Glance::OfPlatform => {}
         }
         Ok(Passing::Relay)
+    }
+
+    /// Keeps what is shown of a frame, before anybody sees it.
+    pub async fn record(&self, side: Side, frame: &Bytes) -> Result<(), End> {
+        let Some(recorder) = &self.recorder else {
+            return Ok(());
+        };
+        let Ok(Frame::Piece(piece)) = Frame::decode(frame.clone()) else {
+            return Ok(());
+        };
+        let kept = recorder.lock().await.take(side, &piece).await;
+        kept.map_err(|error| self.unrecorded(&error))
+    }
+
+    pub fn is_recorded(&self) -> bool {
+        self.recorder.is_some()
+    }
+
+    /// What was shown so far is in the file.
+    pub async fn flush_recording(&self) -> Result<(), End> {
+        let Some(recorder) = &self.recorder else {
+            return Ok(());
+        };
+        let flushed = recorder.lock().await.flush().await;
+        flushed.map_err(|error| self.unrecorded(&error))
+    }
+
+    pub async fn finish_recording(&self) {
+        if let Some(recorder) = &self.recorder
+            && let Err(error) = recorder.lock().await.finish().await
+        {
+            tracing::error!(stream = %self.row.id, %error, "a recording could not be finished");
+        }
+    }
+
+    fn unrecorded(&self, error: &std::io::Error) -> End {
+        tracing::error!(stream = %self.row.id, %error, "a recording cannot be written; its session is cut");
+        End::new(
+            EndCode::Failed,
+            "the recording of this session cannot be written, and there is none without; tell an administrator to look at \
+             the platform's disk",
+        )
     }
 
     /// False for a piece that has passed before.

@@ -1,24 +1,26 @@
 //! Watches one stream from its opening to its last line in the audit log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use c7n_link::messages::OpenStream;
 use c7n_stream::{End, EndCode};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use super::joint::Joint;
-use super::registry::Place;
 use super::state::{Side, agent_away, resumes};
 use super::{Streams, allowed, tickets};
 
 /// Looks at the right to it that may fail in a row before the stream is cut: nobody goes on unseen.
 const BLIND: u32 = 2;
+/// What a recording may lose when the platform ends without a word.
+const FLUSH: Duration = Duration::from_secs(1);
 /// Attempts to write down how it ended.
 const ATTEMPTS: u32 = 5;
 
-pub async fn keep(streams: Streams, joint: Arc<Joint>, open: OpenStream, place: Place) {
+pub async fn keep(streams: Streams, joint: Arc<Joint>, open: OpenStream) {
     watch(&streams, &joint, open).await;
-    drop(place);
+    joint.finish_recording().await;
     record(&streams, &joint).await;
     hear_of_the_end(&streams, &joint).await;
     streams.inner.registry.close(&joint);
@@ -29,6 +31,8 @@ async fn watch(streams: &Streams, joint: &Arc<Joint>, open: OpenStream) {
     let inner = &streams.inner;
     let mut clock = interval_at(Instant::now() + inner.times.recheck, inner.times.recheck);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut flush = interval_at(Instant::now() + FLUSH, FLUSH);
+    flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut open = Some(open);
     let mut blind = 0;
     while !joint.over.is_cancelled() {
@@ -45,7 +49,15 @@ async fn watch(streams: &Streams, joint: &Arc<Joint>, open: OpenStream) {
                 }
             }
             () = at(due.as_ref().map(|(at, _)| *at)) => {
-                if let Some((_, end)) = due {
+                // Bytes may have passed meanwhile, which wake nobody here.
+                if let Some((at, end)) = self::due(streams, joint)
+                    && at <= Instant::now()
+                {
+                    joint.end(None, end);
+                }
+            }
+            _ = flush.tick(), if joint.is_recorded() => {
+                if let Err(end) = joint.flush_recording().await {
                     joint.end(None, end);
                 }
             }

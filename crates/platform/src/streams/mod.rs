@@ -4,12 +4,17 @@
 //! seat. `door` judges who comes with a ticket, `seat` looks after one socket, `relay` carries what one end says to the other,
 //! `state` knows who sits where (pure), and `keeper` watches one stream from its opening to its last line in the audit log:
 //! deadlines, rights, the end.
-//! Never here: a byte of people that is kept, except in a recording.
+//! `recorder` keeps what a terminal showed, where the environment wants it (`cast`, `recordings`); `download` is a person's end
+//! without a socket. Never here: a byte of people that is kept, except in a recording.
 
+mod cast;
 mod door;
+mod download;
 mod joint;
 mod keeper;
 mod outlet;
+mod recorder;
+mod recordings;
 mod registry;
 mod relay;
 mod seat;
@@ -30,9 +35,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::{Actor, Denial, Resource, Verb, authorize};
 use crate::fleet::Fleet;
-use crate::store::{Standing, Store, StoreError, StreamRow, new_id};
+use crate::store::{Standing, Store, StoreError, StreamRow, new_id, now_ms};
+use cast::Head;
 pub use door::close_unless_joined;
+pub use download::Download;
 use joint::Joint;
+use recorder::Recorder;
+pub use recordings::Recordings;
 use registry::Registry;
 pub use registry::{Limits, TooMany};
 pub use wish::BadWish;
@@ -47,6 +56,7 @@ struct Inner {
     store: Store,
     fleet: Fleet,
     times: Times,
+    recordings: Recordings,
     registry: Registry,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -55,6 +65,8 @@ struct Inner {
 /// How long everything may take; tests have less patience.
 #[derive(Debug, Clone)]
 pub struct Times {
+    /// Until the first request of a connection has come.
+    pub handshake: Duration,
     /// Until the person's end takes the seat that it has a ticket for.
     pub take_seat: Duration,
     /// Until the agent has dialled.
@@ -77,6 +89,7 @@ pub struct Times {
 impl Default for Times {
     fn default() -> Self {
         Self {
+            handshake: Duration::from_secs(10),
             take_seat: Duration::from_secs(10),
             agent: Duration::from_secs(15),
             patience: Duration::from_secs(60),
@@ -112,6 +125,8 @@ pub enum OpenError {
     AgentTooOld,
     #[error(transparent)]
     TooMany(#[from] TooMany),
+    #[error("this environment records its sessions, and the recording cannot be begun: {0}")]
+    Recording(std::io::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -123,6 +138,7 @@ impl Streams {
         fleet: Fleet,
         limits: Limits,
         times: Times,
+        recordings: Recordings,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, StoreError> {
@@ -134,13 +150,24 @@ impl Streams {
             store,
             fleet,
             times,
+            recordings,
             registry: Registry::new(limits),
             tasks,
             shutdown,
         };
-        Ok(Self {
+        let streams = Self {
             inner: Arc::new(inner),
-        })
+        };
+        let inner = &streams.inner;
+        let kept = inner.recordings.clone();
+        inner
+            .tasks
+            .spawn(kept.keep_few(inner.store.clone(), inner.shutdown.clone()));
+        Ok(streams)
+    }
+
+    pub fn recordings(&self) -> &Recordings {
+        &self.inner.recordings
     }
 
     /// To be merged into the server's routes.
@@ -201,7 +228,11 @@ impl Streams {
             target: asked.target,
             container: asked.container,
             command: asked.command,
-            recorded: false,
+            recorded: asked.kind == StreamKind::Exec && standing.settings.record_exec,
+        };
+        let recorder = match row.recorded {
+            true => Some(self.record(&row, asked.terminal).await?),
+            false => None,
         };
         let mut tx = inner.store.write().await?;
         tx.open_stream_record(&row).await?;
@@ -219,19 +250,34 @@ impl Streams {
         let idle = (asked.kind == StreamKind::Exec)
             .then(|| inner.times.minute * standing.settings.idle_minutes.max(1));
         let (ticket, hash) = tickets::issue();
-        let joint = Arc::new(Joint::new(
+        let joint = Joint::new(
             row,
             standing.cluster_id,
             who.token_hash.to_owned(),
             idle,
             hash,
             Instant::now() + inner.times.take_seat,
-        ));
+            place,
+        );
+        let joint = Arc::new(joint.recorded_by(recorder));
         inner.registry.expect(hash, &joint, state::Side::Client);
         inner
             .tasks
-            .spawn(keeper::keep(self.clone(), Arc::clone(&joint), open, place));
+            .spawn(keeper::keep(self.clone(), Arc::clone(&joint), open));
         Ok((joint, ticket))
+    }
+}
+
+impl Streams {
+    async fn record(&self, row: &StreamRow, terminal: wish::Terminal) -> Result<Recorder, OpenError> {
+        let head = Head {
+            terminal: terminal.is_one,
+            size: terminal.size,
+            time_ms: now_ms(),
+            title: &format!("{}/{}", row.environment, row.target),
+        };
+        let begun = self.inner.recordings.begin(&row.id, &head).await;
+        begun.map_err(OpenError::Recording)
     }
 }
 

@@ -1,14 +1,14 @@
 //! Where frames for one end go.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::Message;
 use bytes::Bytes;
 use c7n_stream::{Frame, Peer};
-use futures_util::SinkExt;
-use futures_util::stream::SplitSink;
+use futures_util::{Sink, SinkExt};
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -22,9 +22,15 @@ pub enum Shut {
     Stalled,
 }
 
+/// Where it goes has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Broken;
+
+type Words = Pin<Box<dyn Sink<Message, Error = Broken> + Send>>;
+
 /// One who sits on a seat. Both tasks of a stream write to it: the other end's with what it relays, its own with the rest.
 pub struct Occupant {
-    outlet: Arc<Mutex<SplitSink<WebSocket, Message>>>,
+    outlet: Arc<Mutex<Words>>,
     /// Its socket is no more, or another has its place.
     pub gone: CancellationToken,
     /// Whether the other seat is taken must be said.
@@ -38,9 +44,9 @@ pub struct Occupant {
 }
 
 impl Occupant {
-    pub fn new(sink: SplitSink<WebSocket, Message>) -> Self {
+    pub fn new(sink: impl Sink<Message, Error = Broken> + Send + 'static) -> Self {
         Self {
-            outlet: Arc::new(Mutex::new(sink)),
+            outlet: Arc::new(Mutex::new(Box::pin(sink))),
             gone: CancellationToken::new(),
             peer_due: AtomicBool::new(false),
             peer_changed: Notify::new(),
@@ -96,7 +102,7 @@ impl Occupant {
 /// The right to write, held for a batch of frames.
 pub struct Outlet {
     occupant: Arc<Occupant>,
-    sink: OwnedMutexGuard<SplitSink<WebSocket, Message>>,
+    sink: OwnedMutexGuard<Words>,
 }
 
 impl Outlet {
@@ -136,7 +142,7 @@ impl Outlet {
 
 async fn waited(
     occupant: &Occupant,
-    write: impl Future<Output = Result<(), axum::Error>>,
+    write: impl Future<Output = Result<(), Broken>>,
     limit: Duration,
 ) -> Result<(), Shut> {
     let _mark = Blocked::mark(&occupant.blocked);

@@ -98,6 +98,7 @@ impl Registry {
         }
     }
 
+    /// Whoever asks for it holds the stream: the last one to let it go must not be in here, where its place is given back.
     pub fn forget<'a>(&self, tickets: impl IntoIterator<Item = &'a TicketHash>) {
         let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
         for ticket in tickets {

@@ -48,10 +48,14 @@ pub async fn relay(
             inner.registry.forget(&void);
         }
         let mut peer = Peer::new(inner, joint, side.other());
-        for _ in 0..BATCH {
+        let mut room = BATCH;
+        loop {
             match next {
                 Ok(Message::Binary(frame)) => match joint.pass(side, &frame) {
                     Ok(Passing::Relay) => {
+                        if let Err(end) = joint.record(side, &frame).await {
+                            return Last::Broke(end);
+                        }
                         if let Err(end) = peer.write(frame).await {
                             return Last::Broke(end);
                         }
@@ -75,6 +79,10 @@ pub async fn relay(
                     let _ = peer.flush().await;
                     return broken(&error);
                 }
+            }
+            room -= 1;
+            if room == 0 {
+                break;
             }
             // Flushed at once when nothing more has come.
             next = match source.next().now_or_never() {
@@ -143,9 +151,11 @@ impl<'a> Peer<'a> {
         }
     }
 
-    /// What is said to an empty seat is dropped: after a break it is said again.
+    /// What is said before the other end has come waits for it. What is said to a seat that is empty later is dropped: after a
+    /// break it is said again.
     async fn write(&mut self, frame: Bytes) -> Result<(), End> {
         if self.outlet.is_none() {
+            self.joint.first_taken(self.side).await;
             let Some(occupant) = self.joint.occupant(self.side) else {
                 return Ok(());
             };

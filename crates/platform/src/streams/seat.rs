@@ -7,12 +7,11 @@ use axum::extract::ws::WebSocket;
 use bytes::Bytes;
 use c7n_api::StreamKind;
 use c7n_stream::{EndCode, Frame, Seated, Ticket};
-use futures_util::StreamExt;
-use futures_util::stream::SplitStream;
+use futures_util::{SinkExt, StreamExt};
 use tokio::time::{MissedTickBehavior, interval_at, timeout};
 
 use super::joint::Joint;
-use super::outlet::{Occupant, Shut};
+use super::outlet::{Broken, Occupant, Shut};
 use super::relay::{Last, relay};
 use super::state::{Side, resumes};
 use super::{Streams, tickets};
@@ -25,7 +24,7 @@ pub async fn sit(streams: Streams, joint: Arc<Joint>, side: Side, socket: WebSoc
     // The tracker lets a shutdown wait until the ends are told.
     let _token = inner.tasks.token();
     let (sink, mut source) = socket.split();
-    let own = Arc::new(Occupant::new(sink));
+    let own = Arc::new(Occupant::new(sink.sink_map_err(|_| Broken)));
     if greet(&streams, &joint, side, &own).await.is_err() {
         joint.lost(side, &own);
         return;
@@ -46,12 +45,24 @@ pub async fn sit(streams: Streams, joint: Arc<Joint>, side: Side, socket: WebSoc
         Some(Last::Broke(end)) => joint.end(None, end),
         Some(Last::Lost) | None => {}
     }
-    part(&streams, &joint, side, &own, &mut source).await;
+    if tell_end(&streams, &joint, side, &own).await {
+        // A socket that is closed while something is under way to it would lose what it has not read yet.
+        let gone = async { while let Some(Ok(_)) = source.next().await {} };
+        tokio::select! {
+            _ = timeout(patience(&streams, &joint, side), gone) => {}
+            () = stopping(&streams) => {}
+        }
+    }
     joint.lost(side, &own);
 }
 
 /// Takes the seat and says so; nobody else can say anything before.
-async fn greet(streams: &Streams, joint: &Arc<Joint>, side: Side, own: &Arc<Occupant>) -> Result<(), Shut> {
+pub(super) async fn greet(
+    streams: &Streams,
+    joint: &Arc<Joint>,
+    side: Side,
+    own: &Arc<Occupant>,
+) -> Result<(), Shut> {
     let inner = &streams.inner;
     let mut outlet = own.open().await?;
     let next = resumes(joint.row.kind).then(tickets::issue);
@@ -67,7 +78,7 @@ async fn greet(streams: &Streams, joint: &Arc<Joint>, side: Side, own: &Arc<Occu
         own.tell_of_peer();
         peer.tell_of_peer();
     }
-    joint.changed.notify_one();
+    joint.taken();
     let resume = next.map_or_else(Bytes::new, |(ticket, _): (Ticket, _)| {
         Bytes::copy_from_slice(ticket.as_bytes())
     });
@@ -104,22 +115,12 @@ async fn mind(streams: &Streams, joint: &Joint, side: Side, own: &Arc<Occupant>)
     }
 }
 
-/// The stream is over: this end is told, unless it said so itself. Then it is waited for, shortly: a socket that is closed
-/// while something is under way to it would lose what it has not read yet.
-async fn part(
-    streams: &Streams,
-    joint: &Joint,
-    side: Side,
-    own: &Arc<Occupant>,
-    source: &mut SplitStream<WebSocket>,
-) {
-    let times = &streams.inner.times;
-    let Some(ending) = joint.ending() else { return };
-    let all_is_read = (joint.row.kind, side, ending.end.code());
-    let patience = match all_is_read {
-        (StreamKind::Logs, Side::Client, EndCode::Completed) => times.stalled,
-        _ => times.farewell,
+/// The stream is over: this end is told, unless it said so itself. False when it does not take it.
+pub(super) async fn tell_end(streams: &Streams, joint: &Joint, side: Side, own: &Arc<Occupant>) -> bool {
+    let Some(ending) = joint.ending() else {
+        return false;
     };
+    let patience = patience(streams, joint, side);
     let told = async {
         let mut outlet = own.open().await?;
         if ending.by != Some(side) {
@@ -129,16 +130,22 @@ async fn part(
         }
         outlet.close(patience).await
     };
-    let told = tokio::select! {
+    tokio::select! {
         told = timeout(patience, told) => matches!(told, Ok(Ok(()))),
         () = stopping(streams) => false,
-    };
-    if told {
-        let gone = async { while let Some(Ok(_)) = source.next().await {} };
-        tokio::select! {
-            _ = timeout(patience, gone) => {}
-            () = stopping(streams) => {}
-        }
+    }
+}
+
+/// How long an end may take to hear that it is over: who reads a whole log slowly shall have all of it.
+fn patience(streams: &Streams, joint: &Joint, side: Side) -> Duration {
+    let times = &streams.inner.times;
+    match (
+        joint.row.kind,
+        side,
+        joint.ending().map(|ending| ending.end.code()),
+    ) {
+        (StreamKind::Logs, Side::Client, Some(EndCode::Completed)) => times.stalled,
+        _ => times.farewell,
     }
 }
 

@@ -24,7 +24,14 @@ pub struct Asked {
     pub container: Option<String>,
     pub command: Vec<String>,
     /// Of the terminal at the start.
-    pub terminal: Option<(u16, u16)>,
+    pub terminal: Terminal,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terminal {
+    pub is_one: bool,
+    /// Columns and rows.
+    pub size: Option<(u16, u16)>,
 }
 
 pub fn check(new: NewStream) -> Result<Asked, BadWish> {
@@ -41,7 +48,7 @@ pub fn check(new: NewStream) -> Result<Asked, BadWish> {
                 target: format!("{pod}:{port}"),
                 container: None,
                 command: Vec::new(),
-                terminal: None,
+                terminal: Terminal::default(),
                 wish: Wish::PortForward(messages::ForwardPort {
                     pod,
                     port: u32::from(port),
@@ -111,7 +118,7 @@ fn read_logs(logs: ReadLogs) -> Result<Asked, BadWish> {
         target: told,
         container: logs.container.clone(),
         command: Vec::new(),
-        terminal: None,
+        terminal: Terminal::default(),
         wish: Wish::Logs(messages::ReadLogs {
             target: Some(target),
             container: logs.container.unwrap_or_default(),
@@ -156,7 +163,10 @@ fn run_process(process: RunProcess) -> Result<Asked, BadWish> {
         target: process.pod.clone(),
         container: process.container.clone(),
         command: process.command.clone(),
-        terminal: size,
+        terminal: Terminal {
+            is_one: process.tty,
+            size,
+        },
         wish: Wish::Exec(messages::RunProcess {
             pod: process.pod,
             container: process.container.unwrap_or_default(),
@@ -257,7 +267,7 @@ mod tests {
         );
         let asked = check(NewStream::Exec(process(&["sh", "-c", "id"]))).unwrap();
         assert_eq!(asked.command, ["sh", "-c", "id"]);
-        assert_eq!(asked.terminal, Some((80, 24)));
+        assert_eq!(asked.terminal.size, Some((80, 24)));
         let pod = "web-0".to_owned();
         let asked = check(NewStream::PortForward { pod, port: 80 }).unwrap();
         assert_eq!(asked.target, "web-0:80");

@@ -64,19 +64,6 @@ impl Server {
         }
     }
 
-    /// With other flags.
-    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let mut config = config(data.path(), &[]);
-        change(&mut config);
-        let (platform, first_run) = start_as(&config).await;
-        Self {
-            platform,
-            data,
-            first_run: first_run.unwrap(),
-        }
-    }
-
     /// Stops it and starts it again on the same data folder.
     pub async fn restart(self) -> Self {
         self.platform.stop().await;

@@ -6,8 +6,12 @@ mod errors;
 mod history;
 mod list;
 mod objects;
+mod recording;
+mod rights;
 mod run_command;
+mod sessions;
 mod show;
+mod stream_settings;
 pub(super) mod tree;
 mod watch;
 
@@ -53,6 +57,14 @@ pub enum Env {
     TestRelease(run_command::Release),
     /// Let deletions that are held for a person's word go ahead
     ConfirmDeletions(confirm_deletions::ConfirmDeletions),
+    /// Show or change who may read logs and run processes here, beside their role in the project
+    Rights(rights::Rights),
+    /// Show or change how terminals are guarded here: recorded, checked by the cluster, ended when idle
+    StreamSettings(stream_settings::Settings),
+    /// List the logs, processes and ports that were opened, and by whom
+    Sessions(sessions::Sessions),
+    /// Get the recording of a terminal, to be played with asciinema
+    Recording(recording::Recording),
     /// Delete an environment
     Delete(delete::Delete),
 }
@@ -75,6 +87,10 @@ pub async fn run(global: &Global, command: Env) -> Result<ExitCode> {
         Env::RetryRelease(command) => run_command::retry_release(global, command).await?,
         Env::TestRelease(command) => run_command::test_release(global, command).await?,
         Env::ConfirmDeletions(command) => confirm_deletions::run(global, command).await?,
+        Env::Rights(command) => rights::run(global, command).await?,
+        Env::StreamSettings(command) => stream_settings::run(global, command).await?,
+        Env::Sessions(command) => sessions::run(global, command).await?,
+        Env::Recording(command) => recording::run(global, command).await?,
         Env::Delete(command) => delete::run(global, command).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,8 +1,10 @@
 //! Logs, exec and port-forward: opened here, joined by a WebSocket, looked up afterwards; and who may.
 
+mod download;
 mod join;
 mod list;
 mod open;
+mod recording;
 mod rights;
 mod settings;
 
@@ -21,6 +23,8 @@ pub(super) fn open_routes() -> OpenApiRouter<Api> {
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(list::list_streams, open::open_stream))
+        .routes(routes!(recording::stream_recording))
+        .routes(routes!(download::download_log))
         .routes(routes!(rights::list_stream_rights))
         .routes(routes!(
             rights::get_stream_rights,

@@ -60,6 +60,15 @@ impl From<OpenError> for Failure {
                             the limit of the server";
                 Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", title, next).retry_after(10)
             }
+            OpenError::Recording(error) => {
+                tracing::error!(%error, "a recording cannot be begun");
+                Failure::new(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    "no-recording",
+                    "this environment records its sessions, and the recording cannot be written",
+                    "tell an administrator to look at the platform's disk",
+                )
+            }
             OpenError::Store(error) => error.into(),
         }
     }

@@ -1,6 +1,11 @@
 //! Logs, exec and port-forward through a real platform: both ends are real sockets, led by the tests.
 
+mod abuse;
+mod downloads;
 mod ends;
+mod guards;
 mod lives;
+mod load;
+mod recordings;
 mod seats;
 mod site;

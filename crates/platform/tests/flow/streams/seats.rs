@@ -41,6 +41,17 @@ async fn a_ticket_is_good_once_for_its_user_and_its_seat() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_before_the_agent_has_come_waits_for_it() {
+    let mut site = Site::open().await;
+    let (id, ticket) = site.opened(&site.server.admin(), exec()).await;
+    let mut client = join_client(&site.server, &ticket).await.ok().unwrap();
+    client.input(0, "early").await;
+    let open = site.called(&id).await;
+    let agent = join_agent(&site.server, &site.credential, &open.ticket).await;
+    assert_eq!(text_of(agent.ok().unwrap().said().await), "early");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_that_nobody_uses_ends_its_stream() {
     let site = Site::open_with(|config| config.stream_times.take_seat = Duration::from_millis(100)).await;
     let (id, ticket) = site.opened(&site.server.admin(), exec()).await;
@@ -50,7 +61,10 @@ async fn a_ticket_that_nobody_uses_ends_its_stream() {
         join_client(&site.server, &ticket).await.err().unwrap().status,
         401
     );
-    assert_eq!(site.server.platform.open_streams(), 0);
+    eventually("its place is free", async || {
+        site.server.platform.open_streams() == 0
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::ends::{StreamEnd, join_agent, join_client};
 use crate::fake_agent::{FakeAgent, dial, hello};
-use crate::server::{Person, Server};
+use crate::server::{Person, Server, config, start_as};
 use crate::shop::{STAGING, activation};
 
 pub struct Site {
@@ -28,13 +28,26 @@ pub async fn able_agent(server: &Server, token: &str, uid: &str) -> FakeAgent {
     FakeAgent::introduce(socket, hello).await.unwrap()
 }
 
+/// A platform with other flags.
+async fn serve(change: impl FnOnce(&mut Config)) -> Server {
+    let data = tempfile::tempdir().unwrap();
+    let mut config = config(data.path(), &[]);
+    change(&mut config);
+    let (platform, first_run) = start_as(&config).await;
+    Server {
+        platform,
+        data,
+        first_run: first_run.unwrap(),
+    }
+}
+
 impl Site {
     pub async fn open() -> Self {
         Self::open_with(|_| {}).await
     }
 
     pub async fn open_with(change: impl FnOnce(&mut Config)) -> Self {
-        let server = Server::start_with(change).await;
+        let server = serve(change).await;
         let id = server.environment("shop").await;
         let token = activation(&server, "shop", "east").await;
         let first = able_agent(&server, &token, "uid-east").await;

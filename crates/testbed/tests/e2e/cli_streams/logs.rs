@@ -60,12 +60,12 @@ async fn one_pod_is_shown_as_it_is() -> Result<()> {
         return Ok(());
     };
     // Colours, bytes that are no text, and a line longer than any frame.
-    let script = "printf '\\033[31mred\\033[0m\\n\\377\\376 noise\\r\\n'; head -c 300000 /dev/zero | busybox tr '\\0' x; echo; \
+    let script = "printf '\\033[31mred\\033[0m\\n\\377\\376 noise\\r back\\n'; head -c 300000 /dev/zero | busybox tr '\\0' x; echo; \
                   for i in 1 2 3; do echo line $i; done; echo end; sleep 1000";
     scene.pod("speaks", "", script).await?;
     scene.runs("speaks").await?;
     let wanted = [
-        b"\x1b[31mred\x1b[0m\n\xff\xfe noise\r\n".as_slice(),
+        b"\x1b[31mred\x1b[0m\n\xff\xfe noise\r back\n".as_slice(),
         &vec![b'x'; 300_000],
         b"\nline 1\nline 2\nline 3\nend\n",
     ]

@@ -1,0 +1,94 @@
+//! Many streams, and fast ones.
+
+use std::time::{Duration, Instant};
+
+use c7n_stream::{End, EndCode, Frame};
+use futures_util::future::join_all;
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::ends::{join_agent, join_client, log_bytes};
+use super::site::{Running, Site, exec, logs};
+use crate::shop::eventually;
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+fn tasks() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+/// Opens and ends so many, in all the ways in which they end.
+async fn come_and_go(site: &mut Site, number: usize) {
+    let admin = site.server.admin();
+    let wishes = (0..number).map(|at| if at % 2 == 0 { exec() } else { logs() });
+    let opened = join_all(wishes.map(|wish| site.opened(&admin, wish))).await;
+    let clients = join_all(opened.iter().map(|(_, ticket)| join_client(&site.server, ticket))).await;
+    let mut ends = Vec::new();
+    for ((id, _), client) in opened.iter().zip(clients) {
+        let open = site.called(id).await;
+        let agent = join_agent(&site.server, &site.credential, &open.ticket).await;
+        ends.push((client.ok().unwrap(), agent.ok().unwrap()));
+    }
+    for (at, (mut client, mut agent)) in ends.into_iter().enumerate() {
+        match at / 2 % 4 {
+            0 => client.say(Frame::End(End::new(EndCode::Left, ""))).await,
+            1 => drop(client),
+            2 => agent.say(Frame::End(End::new(EndCode::Completed, ""))).await,
+            _ => drop(agent),
+        }
+    }
+    eventually("all are over", async || site.server.platform.open_streams() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_streams_leave_nothing_behind() {
+    let mut site = Site::open_with(|config| {
+        config.stream_times.patience = Duration::from_millis(300);
+        config.stream_times.farewell = Duration::from_millis(500);
+    })
+    .await;
+    Box::pin(come_and_go(&mut site, 40)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (descriptors_before, tasks_before) = (descriptors(), tasks());
+    for _ in 0..24 {
+        Box::pin(come_and_go(&mut site, 40)).await;
+    }
+    // Each had four sockets here. Other tests of this process open some too, but never hundreds at once.
+    eventually("sockets and tasks are as before", async || {
+        descriptors() < descriptors_before + 200 && tasks() < tasks_before + 20
+    })
+    .await;
+}
+
+/// In release: `cargo test --release --workspace --test flow -- --ignored --nocapture one_log_is_fast`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn one_log_is_fast() {
+    const FRAMES: usize = 20_000;
+    let mut site = Site::open().await;
+    let admin = site.server.admin();
+    let Running {
+        mut client,
+        mut agent,
+        ..
+    } = site.joined(&admin, logs()).await;
+    let frame = log_bytes(&"x".repeat(32 << 10)).encode();
+    let began = Instant::now();
+    let writer = tokio::spawn(async move {
+        for _ in 0..FRAMES {
+            agent.socket.feed(Message::Binary(frame.clone())).await.unwrap();
+        }
+        agent.say(Frame::End(End::new(EndCode::Completed, ""))).await;
+        agent
+    });
+    let mut bytes = 0;
+    while let Some(Ok(message)) = client.socket.next().await {
+        bytes += message.len();
+    }
+    writer.await.unwrap();
+    let rate = bytes as f64 / began.elapsed().as_secs_f64() / 1e6;
+    println!("{rate:.0} MB/s through one stream");
+    assert!(bytes >= FRAMES * (32 << 10));
+}
