@@ -59,15 +59,15 @@ async fn one_pod_is_shown_as_it_is() -> Result<()> {
     let Some(scene) = Scene::open("log").await? else {
         return Ok(());
     };
-    // Colours, bytes that are no text, a line longer than any frame, and no line break at the end.
-    let script = "printf '\\033[31mred\\033[0m\\n\\377\\376 noise\\r\\n'; head -c 300000 /dev/zero | busybox tr '\\0' x; echo; \
-                  for i in 1 2 3; do echo line $i; done; printf end; sleep 1000";
+    // Colours, bytes that are no text, and a line longer than any frame.
+    let script = "printf '\\033[31mred\\033[0m\\n\\377\\376 noise\\r back\\n'; head -c 300000 /dev/zero | busybox tr '\\0' x; echo; \
+                  for i in 1 2 3; do echo line $i; done; echo end; sleep 1000";
     scene.pod("speaks", "", script).await?;
     scene.runs("speaks").await?;
     let wanted = [
-        b"\x1b[31mred\x1b[0m\n\xff\xfe noise\r\n".as_slice(),
+        b"\x1b[31mred\x1b[0m\n\xff\xfe noise\r back\n".as_slice(),
         &vec![b'x'; 300_000],
-        b"\nline 1\nline 2\nline 3\nend",
+        b"\nline 1\nline 2\nline 3\nend\n",
     ]
     .concat();
     eventually("all of it is shown", PATIENCE, || async {
@@ -84,7 +84,7 @@ async fn one_pod_is_shown_as_it_is() -> Result<()> {
     })
     .await?;
 
-    ensure!(scene.run("logs", &["speaks", "--tail", "2"]).await? == "line 3\nend");
+    ensure!(scene.run("logs", &["speaks", "--tail", "2"]).await? == "line 3\nend\n");
     let stamped = scene
         .run("logs", &["speaks", "--tail", "3", "--timestamps"])
         .await?;
@@ -104,7 +104,7 @@ async fn one_pod_is_shown_as_it_is() -> Result<()> {
                 &["speaks", "--since", "2001-01-01T00:00:00Z", "--tail", "1"]
             )
             .await?
-            == "end"
+            == "end\n"
     );
 
     // A reader that has enough: no complaint, no failure.

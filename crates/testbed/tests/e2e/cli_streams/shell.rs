@@ -35,7 +35,7 @@ async fn a_shell_in_a_pod_is_as_one_here() -> Result<()> {
 
     // A program that draws.
     terminal.type_in("vi /tmp/drawn\r")?;
-    terminal.shows("/tmp/drawn [New file]").await?;
+    terminal.shows("- /tmp/drawn 1/1").await?;
     terminal.type_in("igrüße from vi\x1b:wq\r")?;
     terminal
         .answers("cat /tmp/drawn; echo do''ne\r", "grüße from vi\r\ndone")
