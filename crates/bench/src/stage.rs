@@ -54,8 +54,8 @@ impl Stage {
         })
     }
 
-    pub fn agent_pid(&mut self) -> Result<u32> {
-        self.agent.process()?.pid().context("the agent has ended")
+    pub fn agent_pid(&self) -> Result<u32> {
+        self.agent.pid().context("the agent has ended")
     }
 
     pub async fn create(&self, name: &str) -> Result<(Environment, WorkingCopy)> {
@@ -84,10 +84,6 @@ impl Stage {
             &seconds,
         ];
         self.cli.run(&watch).await.map(drop)
-    }
-
-    pub fn agent_pid(&self) -> Option<u32> {
-        self.agent.pid()
     }
 
     pub async fn clear(mut self) -> Result<()> {

@@ -69,7 +69,7 @@ impl Drop for Usage {
 }
 
 /// As it is now; what cannot be read counts as nothing.
-fn look(pid: u32) -> Used {
+pub fn look(pid: u32) -> Used {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let all: BTreeMap<u32, Stat> = ids

@@ -32,7 +32,7 @@ pub struct ThroughAgent {
 
 impl ThroughAgent {
     pub async fn set(kubeconfig: &Path, client: kube::Client, releases: usize) -> Result<Self> {
-        let mut stage = Stage::set(kubeconfig).await?;
+        let stage = Stage::set(kubeconfig).await?;
         let charts = ChartServer::start().await?;
         charts.put_charts(&[ChartFolder::fixture("web")?.pack()?]);
         let (environment, copy) = stage.create(NAME).await?;

@@ -22,25 +22,24 @@ use tokio_util::task::TaskTracker;
 use super::{ENVIRONMENT, Stand};
 use crate::figures::{Times, round};
 use crate::stage::PROJECT;
+use crate::usage::look;
 
 pub const READERS: usize = 1000;
 /// Opened at the same time.
 const DOORS: usize = 16;
 /// How many ticks all of them must see.
 const TICKS: usize = 10;
-/// Of the kernel's clock in `/proc`; 100 on every Linux of today.
-const TICKS_PER_SECOND: f64 = 100.0;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 pub async fn measure(stand: &Stand, kubeconfig: &Path) -> Result<Value> {
     let server = stand.stage.server.pid().context("the server is away")?;
-    let agent = stand.stage.agent_pid().context("the agent is away")?;
-    let before = [usage(server)?, usage(agent)?];
+    let agent = stand.stage.agent_pid()?;
+    let before = [look(server), look(agent)];
     let ours = through_the_platform(stand).await?;
-    let after = [usage(server)?, usage(agent)?];
+    let after = [look(server), look(agent)];
     let floor = straight(stand, kubeconfig).await?;
-    let per_stream = |index: usize| (after[index].0 as f64 - before[index].0 as f64) / READERS as f64;
-    let seconds = |index: usize| (after[index].1 - before[index].1) as f64 / TICKS_PER_SECOND;
+    let per_stream = |index: usize| (after[index].peak_mb - before[index].peak_mb) * 1024.0 / READERS as f64;
+    let seconds = |index: usize| after[index].cpu_s - before[index].cpu_s;
     Ok(json!({
         "readers": READERS,
         "opened_s": round(ours.opened.as_secs_f64()),
@@ -228,31 +227,4 @@ async fn gather(mut seen: mpsc::Receiver<Seen>) -> Result<Times> {
         times.iter().for_each(|at| spread.push(at.duration_since(first)));
     }
     Ok(spread)
-}
-
-/// Resident KiB and processor time in ticks of the clock.
-fn usage(pid: u32) -> Result<(u64, u64)> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let resident = status
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("VmRSS:")?
-                .split_whitespace()
-                .next()?
-                .parse()
-                .ok()
-        })
-        .context("no VmRSS")?;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
-    let cpu = [11, 12]
-        .iter()
-        .filter_map(|at| fields.get(*at)?.parse::<u64>().ok())
-        .sum();
-    Ok((resident, cpu))
 }

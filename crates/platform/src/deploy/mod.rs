@@ -29,7 +29,7 @@ use crate::access::git::Pushed;
 use crate::catalogue::ChartFacts;
 use crate::instances::detail;
 use crate::repositories::Repositories;
-use crate::store::{IntakeRow, Store, now_ms};
+use crate::store::{AppCharts, IntakeRow, Store, now_ms};
 
 pub use error::DeployError;
 pub use files::{PutFile, RemoveFile, list_files, read_file};
@@ -171,7 +171,8 @@ impl Deployer {
             return Ok(Vec::new());
         };
         let objects = self.store.all_objects(scene.environment_id).await?;
-        let found = detail(&objects, &roll_back.instance);
+        // Which application it is made of does not matter here.
+        let found = detail(&objects, &roll_back.instance, &AppCharts::default());
         Ok(found.map(|found| found.instance.revisions).unwrap_or_default())
     }
 
