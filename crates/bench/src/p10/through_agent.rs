@@ -77,11 +77,11 @@ impl ThroughAgent {
                 return Ok(pushed.elapsed());
             }
             if pushed.elapsed() > PATIENCE {
-                let troubles = found
+                let mut troubles = found
                     .items
                     .iter()
                     .filter_map(|object| object.data["status"]["lastError"].as_str());
-                let last = troubles.last().unwrap_or("no error is told");
+                let last = troubles.next_back().unwrap_or("no error is told");
                 bail!(
                     "{done} of {} releases are deployed after {PATIENCE:?}: {last}",
                     self.releases

@@ -32,6 +32,7 @@ fn release(environment: &str) -> ObjectState {
         ("version", "1.2.3"),
         ("phase", "Deployed"),
         ("revision", "3"),
+        ("revisions", r#"[{"revision":2},{"revision":3,"commit":"c3"}]"#),
     ];
     ObjectState {
         managed: true,
@@ -117,6 +118,10 @@ async fn an_instance_says_why_it_is_not_well_and_names_the_object() {
         json!([{
             "name": "web", "chart": "web", "version": "1.2.3", "repository": null, "app": null, "revision": 3,
             "deployed": null, "phase": "Deployed", "commit": null, "file": "web.yaml",
+            "revisions": [
+                {"revision": 2, "commit": null, "chart": null, "time": null},
+                {"revision": 3, "commit": "c3", "chart": null, "time": null},
+            ],
             "health": "degraded", "objects": 3, "pods": 1, "pods_ready": 0,
             "cause": {
                 "text": "Pod web-d-1: container web crashes with exit code 1", "log": ["no database", "bye"],
