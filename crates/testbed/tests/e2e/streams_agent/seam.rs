@@ -171,13 +171,17 @@ impl Line {
     /// `None` when it was closed.
     pub async fn next(&mut self) -> Result<Option<Frame>> {
         let socket = self.socket.as_mut().context("there is a socket")?;
-        loop {
-            match timeout(PATIENCE, socket.next()).await.context("nothing comes")? {
-                Some(Ok(Message::Binary(bytes))) => return Ok(Some(Frame::decode(bytes)?)),
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(None),
-                Some(Ok(_)) => {}
+        let frame = async {
+            loop {
+                match socket.next().await {
+                    Some(Ok(Message::Binary(bytes))) => return Ok(Some(Frame::decode(bytes)?)),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(None),
+                    // Signs of life alone are nothing.
+                    Some(Ok(_)) => {}
+                }
             }
-        }
+        };
+        timeout(PATIENCE, frame).await.context("nothing comes")?
     }
 
     /// Until the agent says why it is over.
