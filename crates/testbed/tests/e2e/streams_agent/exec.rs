@@ -99,9 +99,16 @@ async fn streams_a_process_ends_with_its_exit_code_and_nothing_of_it_is_lost() -
         .await
         .context("resize")?;
     // Ctrl-C ends what runs, not the shell.
-    person.types(b"sleep 1000\n");
-    person.talk(|person| shows(person, "sleep 1000")).await?;
+    person.types(b"echo go; sleep 1000\n");
+    person
+        .talk(|person| shows(person, "\r\ngo\r\n"))
+        .await
+        .context("it runs")?;
     person.types(b"\x03");
+    person
+        .talk(|person| shows(person, "^C"))
+        .await
+        .context("Ctrl-C")?;
     person.types(b"exit 5\n");
     assert_eq!(person.exit_code().await.context("shell")?, 5);
 

@@ -432,3 +432,66 @@ async fn streams_a_burst_of_fifty_megabytes_is_followed_to_its_end() -> Result<(
     drop(line);
     ground.end().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_a_log_ends_when_the_cluster_takes_the_right_away_or_the_agent_stops() -> Result<()> {
+    let Some(ground) = Ground::start("rights", ExecIs::On).await? else {
+        return Ok(());
+    };
+    ground
+        .pod("web", "", &[("app", "echo here; sleep 10000")])
+        .await?;
+    let kubectl = |line: &'static str| {
+        let words: Vec<String> = ["-n", &ground.namespace]
+            .into_iter()
+            .chain(line.split(' '))
+            .map(str::to_owned)
+            .collect();
+        let ground = &ground;
+        async move {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            ground.kubectl.run(&words).await
+        }
+    };
+    kubectl("create role reader --verb=get --resource=pods/log").await?;
+    kubectl("create rolebinding reader --role=reader --user=ann").await?;
+    let follow = || {
+        Wish::Logs(ReadLogs {
+            follow: true,
+            ..of_pod("web")
+        })
+    };
+    // Who was just given it may have to wait for the API server's memory.
+    let (mut line, mut shown) = eventually("ann may read", PATIENCE, || async {
+        let mut line = ground.open_as("ann", super::ENVIRONMENT, follow()).await?;
+        let mut shown = Shown::default();
+        let end = shown
+            .read(&mut line, u64::MAX, |it| it.of("app") == "here\n")
+            .await?;
+        ensure!(end.is_none(), "{end:?}");
+        Ok((line, shown))
+    })
+    .await?;
+    let mut others = ground.open(follow()).await?;
+    let mut seen = Shown::default();
+    seen.read(&mut others, u64::MAX, |it| it.of("app") == "here\n")
+        .await?;
+
+    kubectl("delete rolebinding reader").await?;
+    let begun = Instant::now();
+    let end = shown
+        .read(&mut line, u64::MAX, |_| false)
+        .await?
+        .context("it ends")?;
+    assert_eq!(end.code(), EndCode::Forbidden, "{end:?}");
+    assert!(end.message.contains("ann may not read logs"), "{end:?}");
+    println!("the right was gone after {:?}", begun.elapsed());
+
+    ground.shutdown.cancel();
+    let end = seen
+        .read(&mut others, u64::MAX, |_| false)
+        .await?
+        .context("it ends")?;
+    assert_eq!(end.code(), EndCode::GoingAway, "{end:?}");
+    ground.end().await
+}
