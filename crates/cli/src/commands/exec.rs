@@ -22,7 +22,7 @@ const CTRL_C: u8 = 3;
     after_help = "The exit status is the program's own; 128 + N where signal N ended it.
 
 Examples:
-  c7n exec -p shop -e staging -it web                       a shell in the first ready pod of instance web
+  c7n exec -p shop -e staging -it web                       a shell in web's first ready pod
   c7n exec -p shop -e staging web-5d9c7b-x2x4z -- env       one program; its output can be piped on
   c7n exec -p shop -e staging -i web-5d9c7b-x2x4z -- psql < changes.sql
   c7n exec -p shop -e staging -it web-5d9c7b-x2x4z -c sidecar -- vi /etc/hosts"

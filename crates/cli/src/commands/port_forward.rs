@@ -19,7 +19,7 @@ const CHUNK: usize = 32 << 10;
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  c7n port-forward -p shop -e staging web 8080          of this machine, to 8080 of web's first ready pod
+  c7n port-forward -p shop -e staging web 8080          8080 here to 8080 of web's first pod
   c7n port-forward -p shop -e staging web-5d9c7b-x2x4z 5433:5432 9090
   c7n port-forward -p shop -e staging web :80           any free port, told on standard output")]
 pub struct PortForward {

@@ -10,6 +10,8 @@ const SCRIPT: &str = r#"p=$1
 [ -d "$p" ] && echo folder
 [ -f "$p" ] && echo file
 [ -e "$p" ] && echo there
+d=${p%/*}; [ "$d" = "$p" ] && d=.
+[ -d "${d:-/}" ] && echo above
 command -v tar >/dev/null 2>&1 && echo tar
 command -v sha256sum >/dev/null 2>&1 && echo sha256sum
 r=$(readlink -f "$p" 2>/dev/null) && [ -n "$r" ] && p=$r
@@ -26,6 +28,8 @@ pub struct Container {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
     pub what: What,
+    /// The folder that it would be in is there; what is not known is taken for so.
+    pub has_folder: bool,
     pub has_shell: bool,
     pub has_tar: bool,
     pub has_sum: bool,
@@ -104,6 +108,7 @@ impl Found {
     fn without_shell(path: &str) -> Self {
         Self {
             what: What::Unknown,
+            has_folder: true,
             has_shell: false,
             has_tar: true,
             has_sum: false,
@@ -115,6 +120,7 @@ impl Found {
 fn read(output: &[u8]) -> Result<Found> {
     let mut found = Found {
         what: What::Nothing,
+        has_folder: false,
         has_shell: true,
         has_tar: false,
         has_sum: false,
@@ -133,6 +139,7 @@ fn read(output: &[u8]) -> Result<Found> {
             b"folder" => found.what = What::Folder,
             b"file" => found.what = What::File,
             b"there" if found.what == What::Nothing => found.what = What::Other,
+            b"above" => found.has_folder = true,
             b"tar" => found.has_tar = true,
             b"sha256sum" => found.has_sum = true,
             _ => {}
@@ -175,6 +182,9 @@ mod tests {
         assert_eq!(found.what, What::File);
         assert!(found.path.ends_with(b"/real file"), "{found:?}");
         assert_eq!(ask(folder.path()).what, What::Folder);
-        assert_eq!(ask(&folder.path().join("nothing")).what, What::Nothing);
+        let nothing = ask(&folder.path().join("nothing"));
+        assert_eq!((nothing.what, nothing.has_folder), (What::Nothing, true));
+        assert!(!ask(&folder.path().join("no/thing")).has_folder);
+        assert!(ask("/nothing".as_ref()).has_folder && ask("nothing".as_ref()).has_folder);
     }
 }

@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use tokio::time::timeout;
 
 use super::Copied;
 use super::pack::Pack;
@@ -15,12 +17,25 @@ use super::progress::Progress;
 use crate::streams::{Process, Said};
 
 const CHUNK: usize = 32 << 10;
+/// Without a portion taken.
+const STUCK: Duration = Duration::from_secs(20);
 
 pub async fn upload(container: &Container, local: &Path, path: &str) -> Result<Copied> {
     // A link that is named is followed; one inside a folder is copied as a link.
     let local = std::fs::canonicalize(local).with_context(|| format!("reading {}", local.display()))?;
     let found = container.look(path).await?;
     let (folder, name) = place(path, &local, &found)?;
+    let missing = match path.ends_with('/') {
+        true => !matches!(found.what, What::Folder | What::Unknown),
+        false => !found.has_folder,
+    };
+    // The API server says nothing of a program that has ended while input for it is under way: so this is found out before.
+    if missing {
+        bail!(
+            "there is no folder {folder} in the container\n  next: make it with `c7n exec {} -- mkdir -p {folder}`",
+            container.pod
+        );
+    }
     let target = format!("{}/{name}", folder.trim_end_matches('/'));
     let (copied, sum) = if found.has_tar {
         let mut pack = Pack::new(&local, name.as_ref());
@@ -124,7 +139,19 @@ async fn send(
                 }
             }
         }
-        match process.hear().await {
+        let heard = match timeout(STUCK, process.hear()).await {
+            Ok(heard) => heard,
+            // It complained, and takes nothing any more: it has ended, and the API server does not tell while input is under way.
+            Err(_) if !complaint.is_empty() && !process.is_away() => {
+                process.leave().await;
+                bail!(
+                    "the copy in the pod is not whole: {}\n  next: look at the place in the container, and copy it again",
+                    String::from_utf8_lossy(&complaint).trim()
+                );
+            }
+            Err(_) => continue,
+        };
+        match heard {
             Ok(Said::Room) => continue,
             Ok(Said::Output(_)) => {}
             Ok(Said::ErrorOutput(bytes)) => super::keep_end(&mut complaint, &bytes),
@@ -170,6 +197,7 @@ mod tests {
         let at = |path: &str, what| {
             let found = Found {
                 what,
+                has_folder: true,
                 has_shell: true,
                 has_tar: true,
                 has_sum: true,

@@ -98,12 +98,12 @@ async fn a_shell_goes_on_after_a_break_of_either_way() -> Result<()> {
         shown.map_err(|error| cut.scene.stand.explain(error))?;
     }
     // Everything at once, in the middle of much output.
-    terminal.type_in("i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo number $i; done; echo do''ne\r")?;
+    terminal.type_in("i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo number $i; done; echo al''l-said\r")?;
     terminal.shows("number 300\r").await?;
     cut.person.cut();
     cut.agent.cut();
     terminal
-        .shows("done")
+        .shows("all-said")
         .await
         .map_err(|error| cut.scene.stand.explain(error))?;
     let shown = terminal.shown();

@@ -27,7 +27,10 @@ async fn no_token_no_ticket_and_nothing_typed_is_in_a_log_a_url_or_the_list_of_p
         scene.stand.folder(),
     );
     let mut terminal = Terminal::start(&cli.command(&scene.arguments("exec", &["-it", "web-a"])), 80, 24)?;
-    terminal.answers(&format!("echo {TYPED}\r"), TYPED).await?;
+    terminal.answers("echo rea''dy\r", "ready").await?;
+    terminal.type_in(&format!("echo {TYPED}\r"))?;
+    // As it is typed, and as it is answered.
+    terminal.shows_times(TYPED, 2).await?;
     // Once more, so that a ticket of a resumption passes too.
     way.cut();
     terminal.answers("echo aft''er\r", "after").await?;

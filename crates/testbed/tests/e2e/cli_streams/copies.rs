@@ -87,7 +87,7 @@ async fn what_is_copied_is_the_same_on_both_sides() -> Result<()> {
         .output("cp", &[&at("big"), "web-a:/no/such/folder/big"])
         .await?;
     ensure!(
-        output.status.code() == Some(1) && complaint(&output).contains("not whole"),
+        output.status.code() == Some(1) && complaint(&output).contains("there is no folder /no/such/folder"),
         "{output:?}"
     );
     let output = scene.output("cp", &["web-a:/a", "web-a:/b"]).await?;
