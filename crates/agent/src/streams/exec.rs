@@ -37,8 +37,9 @@ const SHELLS: [&[&str]; 2] = [
     ],
     &["bash"],
 ];
-/// By then a shell that is not there was found missing.
-const SHELL_STARTS: Duration = Duration::from_secs(1);
+/// By then a shell that is not there was found missing: in a terminal it shows a prompt otherwise, elsewhere it is silent.
+const SHELL_SHOWS: Duration = Duration::from_secs(10);
+const SHELL_STARTS: Duration = Duration::from_secs(2);
 
 pub async fn run(ground: &Ground, wish: RunProcess, gate: &Gate, seat: &mut Seat) -> Option<End> {
     let starting: Starting = Box::pin(start(ground.client.clone(), ground.namespace.clone(), wish));
@@ -56,13 +57,16 @@ async fn start(client: Client, namespace: String, wish: RunProcess) -> Result<St
         wish: &wish,
     };
     if !wish.command.is_empty() {
-        let (wire, channels) = attempt.open(&wish.command).await?;
+        let program = Program::Named(wish.command[0].clone());
+        let (wire, channels) = attempt.open(&wish.command, program).await?;
         return Ok(started(wire, channels, None));
     }
+    let none = no_shell(&pod::image_words(&pod, &container), &wish.pod);
+    let patience = if wish.tty { SHELL_SHOWS } else { SHELL_STARTS };
     for shell in SHELLS {
         let command: Vec<String> = shell.iter().map(|it| (*it).to_owned()).collect();
-        let (mut wire, mut channels) = attempt.open(&command).await?;
-        let first = match timeout(SHELL_STARTS, wire.next()).await {
+        let (mut wire, mut channels) = attempt.open(&command, Program::Shell(none.clone())).await?;
+        let first = match timeout(patience, wire.next()).await {
             Err(_) => None,
             Ok(Ok(bytes)) => {
                 channels.peek(&bytes);
@@ -80,7 +84,7 @@ async fn start(client: Client, namespace: String, wish: RunProcess) -> Result<St
         }
         wire.close().await;
     }
-    Err(no_shell(&pod::image_words(&pod, &container), &wish.pod))
+    Err(none)
 }
 
 fn started(wire: PodWire, channels: ExecChannels, first: Option<Bytes>) -> Started {
@@ -117,7 +121,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    async fn open(&self, command: &[String]) -> Result<(PodWire, ExecChannels), End> {
+    async fn open(&self, command: &[String], program: Program) -> Result<(PodWire, ExecChannels), End> {
         let wish = self.wish;
         let params = AttachParams::default()
             .container(self.container)
@@ -142,7 +146,7 @@ impl Attempt<'_> {
         let mut channels = ExecChannels {
             closes,
             stdin: wish.stdin,
-            program: command.first().cloned().unwrap_or_default(),
+            program,
             status: None,
         };
         if wish.tty && wish.columns > 0 && wish.rows > 0 {
@@ -162,8 +166,14 @@ impl Attempt<'_> {
 struct ExecChannels {
     closes: Closes,
     stdin: bool,
-    program: String,
+    program: Program,
     status: Option<ProcessEnd>,
+}
+
+/// What is run, and what is said when it is not there.
+enum Program {
+    Named(String),
+    Shell(End),
 }
 
 impl ExecChannels {
@@ -210,14 +220,14 @@ impl Channels for ExecChannels {
     }
 
     fn over(&mut self, why: &str) -> Over {
-        let could_not = |exit_code, how: &str, said: &str| {
-            Over::Finished(Finished {
+        let could_not = |exit_code, how: &str, said: &str| match &self.program {
+            Program::Named(program) => Over::Finished(Finished {
                 exit_code,
                 message: format!(
-                    "{} {how} in the container ({said}); look what it has, and name a program of it",
-                    self.program
+                    "{program} {how} in the container ({said}); look what it has, and name a program of it"
                 ),
-            })
+            }),
+            Program::Shell(none) => Over::Trouble(none.clone()),
         };
         match &self.status {
             Some(ProcessEnd::Exited(finished)) => Over::Finished(finished.clone()),
@@ -251,7 +261,7 @@ mod tests {
         ExecChannels {
             closes,
             stdin,
-            program: "ls".to_owned(),
+            program: Program::Named("ls".to_owned()),
             status: None,
         }
     }

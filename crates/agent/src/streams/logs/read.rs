@@ -12,7 +12,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Error;
 use kube::api::LogParams;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::instance::{Run, Which, since_second};
 use super::reader::{NobodyListens, Reader};
@@ -24,6 +24,9 @@ const OPENING: Duration = Duration::from_secs(1);
 /// A connection that is quiet for so long may be dead: it is made again, from where it was.
 const QUIET: Duration = Duration::from_secs(300);
 
+/// The kubelet writes each line by itself: those that come together go on together.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// Why it ended.
 pub enum Stopped {
     /// The kubelet has no more.
@@ -34,14 +37,6 @@ pub enum Stopped {
 }
 
 pub async fn once(reader: &mut Reader, run: &Run) -> Result<Stopped, NobodyListens> {
-    let gone = Reader::left_behind(reader.seen());
-    tokio::select! {
-        stopped = read(reader, run) => stopped,
-        () = gone => Ok(Stopped::End),
-    }
-}
-
-async fn read(reader: &mut Reader, run: &Run) -> Result<Stopped, NobodyListens> {
     let what = format!(
         "the log of container {} of the pod {}",
         reader.container, reader.pod
@@ -79,10 +74,10 @@ async fn read(reader: &mut Reader, run: &Run) -> Result<Stopped, NobodyListens> 
             if reader.shared.follow {
                 opening = None;
             }
-            match timeout(QUIET, asked).await {
-                Ok(opened) => opened,
-                Err(_) if reader.shared.follow => return Ok(Stopped::End),
-                Err(_) => return Ok(Stopped::Broken(words::late(&what))),
+            match in_time(reader, asked).await {
+                Some(opened) => opened,
+                None if reader.shared.follow => return Ok(Stopped::End),
+                None => return Ok(Stopped::Broken(words::late(&what))),
             }
         }
     };
@@ -115,16 +110,26 @@ async fn pass_on(
     let mut cutter = LogCutter::new(reader.shared.stamps, run.start);
     let mut out = BytesMut::new();
     let mut place: Option<OwnedSemaphorePermit> = None;
+    let mut gathered = Box::pin(sleep(GATHER));
     loop {
         let chunk = if out.is_empty() {
             // Whoever waits has no place.
             place = None;
-            match timeout(QUIET, body.fill_buf()).await {
-                Ok(chunk) => Some(chunk),
-                Err(_) => return Ok(Stopped::End),
-            }
+            let chunk = match body.fill_buf().now_or_never() {
+                Some(chunk) => chunk,
+                None => match in_time(reader, body.fill_buf()).await {
+                    Some(chunk) => chunk,
+                    None => return Ok(Stopped::End),
+                },
+            };
+            gathered.as_mut().reset(Instant::now() + GATHER);
+            Some(chunk)
         } else {
-            body.fill_buf().now_or_never()
+            tokio::select! {
+                biased;
+                chunk = body.fill_buf() => Some(chunk),
+                () = gathered.as_mut() => None,
+            }
         };
         let chunk = match chunk {
             Some(Ok(chunk)) => chunk,
@@ -152,6 +157,14 @@ async fn pass_on(
         if out.len() >= FRAME {
             send(reader, &cutter, &mut out, place.take()).await?;
         }
+    }
+}
+
+/// `None` when it was quiet for too long: sooner when the pod is gone.
+async fn in_time<T>(reader: &Reader, what: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        what = timeout(QUIET, what) => what.ok(),
+        () = reader.left_behind() => None,
     }
 }
 

@@ -194,17 +194,14 @@ impl Reader {
         timeout(STATUS, self.seen.wait_for(ended)).await.is_ok()
     }
 
-    /// Returns a while after the container of this run went, for a log that does not notice.
-    pub(super) async fn left_behind(mut seen: watch::Receiver<Seen>) {
+    /// Returns a while after the pod went, for a log that does not notice.
+    pub(super) async fn left_behind(&self) {
+        let mut seen = self.seen.clone();
         let gone = seen.wait_for(|seen| seen.gone).await.is_ok();
         if !gone {
             std::future::pending::<()>().await;
         }
         sleep(REST).await;
-    }
-
-    pub(super) fn seen(&self) -> watch::Receiver<Seen> {
-        self.seen.clone()
     }
 
     async fn waits(&mut self, why: &str) -> Result<End, NobodyListens> {

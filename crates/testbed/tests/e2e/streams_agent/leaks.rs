@@ -37,7 +37,7 @@ async fn streams_nothing_is_left_of_hundreds_of_them() -> Result<()> {
                     stdin: true,
                     ..RunProcess::default()
                 };
-                let logs_wanted = number % 4 != 0;
+                let logs_wanted = !number.is_multiple_of(4);
                 let wish = if logs_wanted {
                     Wish::Logs(logs)
                 } else {
@@ -47,7 +47,7 @@ async fn streams_nothing_is_left_of_hundreds_of_them() -> Result<()> {
                 if logs_wanted {
                     while !matches!(line.next().await?, Some(Frame::LogBytes(_)) | None) {}
                 }
-                if number % 2 == 0 {
+                if number.is_multiple_of(2) {
                     // Others just vanish.
                     line.send(Frame::End(End::new(EndCode::Left, ""))).await?;
                 } else if !logs_wanted {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -93,6 +93,8 @@ impl Seam {
     }
 }
 
+// The type of an error of the callback is the library's.
+#[expect(clippy::result_large_err)]
 async fn let_in(stream: TcpStream, expected: Expected) -> Result<()> {
     let mut whose = None;
     let look = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
@@ -101,7 +103,7 @@ async fn let_in(stream: TcpStream, expected: Expected) -> Result<()> {
             value.to_str().ok().map(str::to_owned)
         };
         let ticket = header(c7n_stream::TICKET_HEADER).unwrap_or_default();
-        whose = expected.lock().unwrap().remove(&ticket);
+        whose = known(&expected).remove(&ticket);
         let in_order = request.uri().path() == c7n_stream::AGENT_PATH
             && header("authorization") == Some(format!("Bearer {CREDENTIAL}"))
             && header("sec-websocket-protocol").as_deref() == Some(c7n_stream::SUBPROTOCOL);
@@ -114,11 +116,13 @@ async fn let_in(stream: TcpStream, expected: Expected) -> Result<()> {
         response.headers_mut().insert("sec-websocket-protocol", protocol);
         Ok(response)
     };
-    // The type of an error of the callback is the library's.
-    #[allow(clippy::result_large_err)]
     let socket = tokio_tungstenite::accept_hdr_async(stream, look).await?;
     whose.context("it was let in")?.send(socket).await?;
     Ok(())
+}
+
+fn known(expected: &Expected) -> MutexGuard<'_, HashMap<String, mpsc::Sender<Socket>>> {
+    expected.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Line {
@@ -128,7 +132,7 @@ impl Line {
         bytes[..8].copy_from_slice(&number.to_be_bytes());
         let ticket = Ticket::new(bytes);
         let again = self.again.clone();
-        self.expected.lock().unwrap().insert(ticket.reveal(), again);
+        known(&self.expected).insert(ticket.reveal(), again);
         Bytes::copy_from_slice(ticket.as_bytes())
     }
 
@@ -167,13 +171,17 @@ impl Line {
     /// `None` when it was closed.
     pub async fn next(&mut self) -> Result<Option<Frame>> {
         let socket = self.socket.as_mut().context("there is a socket")?;
-        loop {
-            match timeout(PATIENCE, socket.next()).await.context("nothing comes")? {
-                Some(Ok(Message::Binary(bytes))) => return Ok(Some(Frame::decode(bytes)?)),
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(None),
-                Some(Ok(_)) => {}
+        let frame = async {
+            loop {
+                match socket.next().await {
+                    Some(Ok(Message::Binary(bytes))) => return Ok(Some(Frame::decode(bytes)?)),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(None),
+                    // Signs of life alone are nothing.
+                    Some(Ok(_)) => {}
+                }
             }
-        }
+        };
+        timeout(PATIENCE, frame).await.context("nothing comes")?
     }
 
     /// Until the agent says why it is over.
