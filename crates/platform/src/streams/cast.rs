@@ -169,14 +169,31 @@ mod tests {
             &Part::Output(Bytes::copy_from_slice(&euro[2..])),
             &mut lines,
         );
-        cast.take(ms(1700), &output(b"\x1b[1m\"\\\r\n\xff\xf0\x9f"), &mut lines);
+        cast.take(ms(1700), &output(b"\x1b[1m\"\\\r\n\xff"), &mut lines);
+        cast.take(ms(100), &output(b"late"), &mut lines);
+        cast.take(ms(1800), &output(b"\xf0\x9f"), &mut lines);
         let finished = Finished {
             exit_code: 0,
             message: String::new(),
         };
         cast.take(ms(2000), &Part::Finished(finished), &mut lines);
         cast.note(ms(2100), "it is full", &mut lines);
-        insta::assert_snapshot!(String::from_utf8(lines).unwrap());
+        let text = String::from_utf8(lines).unwrap();
+        let written: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let expected = [
+            json!({"version": 2, "width": 90, "height": 30, "timestamp": 1_700_000_000, "title": "staging/web-0"}),
+            json!([0.005, "o", "$ "]),
+            json!([1.5, "r", "100x40"]),
+            json!([1.6, "o", "€"]),
+            json!([1.7, "o", "\u{1b}[1m\"\\\r\n\u{fffd}"]),
+            json!([1.7, "o", "late"]),
+            json!([2.0, "o", "\u{fffd}"]),
+            json!([2.1, "o", "\r\n[c7n: it is full]\r\n"]),
+        ];
+        assert_eq!(written, expected);
     }
 
     #[test]

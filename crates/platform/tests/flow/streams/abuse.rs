@@ -129,8 +129,8 @@ async fn a_reader_that_stalls_holds_back_its_source_and_nobody_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_socket_is_lost_and_one_that_answers_is_not() {
     let mut site = Site::open_with(|config| {
-        config.stream_times.ping = Duration::from_millis(100);
-        config.stream_times.silence = Duration::from_millis(600);
+        config.stream_times.ping = Duration::from_millis(300);
+        config.stream_times.silence = Duration::from_secs(4);
     })
     .await;
     let admin = site.server.admin();
@@ -143,7 +143,7 @@ async fn a_silent_socket_is_lost_and_one_that_answers_is_not() {
     // A client that is not polled answers no ping; its socket stays open.
     agent.peer(false).await;
     let begin = Instant::now();
-    while begin.elapsed() < Duration::from_millis(1500) {
+    while begin.elapsed() < Duration::from_secs(6) {
         // The agent reads, so that its library answers.
         let _ = timeout(Duration::from_millis(100), agent.frame()).await;
     }
@@ -155,21 +155,22 @@ async fn a_silent_socket_is_lost_and_one_that_answers_is_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_not_said_what_it_wants_is_not_waited_for_long() {
-    let site = Site::open_with(|config| config.stream_times.handshake = Duration::from_millis(500)).await;
+    let site = Site::open_with(|config| config.stream_times.handshake = Duration::from_secs(4)).await;
     let address = site.server.platform.http_addr();
+    // A connection that is reset has ended as well.
     let ended = async |mut socket: TcpStream| {
         let mut rest = Vec::new();
-        let read = timeout(PATIENCE, socket.read_to_end(&mut rest))
+        let _ = timeout(PATIENCE, socket.read_to_end(&mut rest))
             .await
             .expect("an end");
-        read.map(|_| String::from_utf8_lossy(&rest).into_owned())
+        String::from_utf8_lossy(&rest).into_owned()
     };
 
     let mut slow = TcpStream::connect(address).await.unwrap();
     slow.write_all(b"GET /api/v1/streams HTTP/1.1\r\nhost: x\r\n")
         .await
         .unwrap();
-    let answer = ended(slow).await.unwrap_or_default();
+    let answer = ended(slow).await;
     assert!(!answer.contains("101"), "{answer}");
 
     let mut long = TcpStream::connect(address).await.unwrap();
@@ -177,7 +178,7 @@ async fn who_has_not_said_what_it_wants_is_not_waited_for_long() {
         .write_all(b"GET /api/v1/streams HTTP/1.1\r\nhost: x\r\nx: ")
         .await;
     let _ = long.write_all(&vec![b'x'; 40 << 10]).await;
-    assert!(!ended(long).await.unwrap_or_default().contains("200 OK"));
+    assert!(!ended(long).await.contains("200 OK"));
 
     let mut refused = TcpStream::connect(address).await.unwrap();
     let upgrade = "GET /api/v1/streams HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
@@ -189,7 +190,7 @@ async fn who_has_not_said_what_it_wants_is_not_waited_for_long() {
         .write_all(format!("{upgrade}{smuggled}").as_bytes())
         .await
         .unwrap();
-    let answer = ended(refused).await.unwrap();
+    let answer = ended(refused).await;
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
 }
