@@ -36,7 +36,13 @@ async fn a_shell_in_a_pod_is_as_one_here() -> Result<()> {
     // A program that draws.
     terminal.type_in("vi /tmp/drawn\r")?;
     terminal.shows("- /tmp/drawn 1/1").await?;
-    terminal.type_in("igrüße from vi\x1b:wq\r")?;
+    terminal.type_in("igrüße from vi")?;
+    terminal.shows("grüße from vi").await?;
+    // Alone: with what follows at once it would be another key.
+    terminal.type_in("\x1b")?;
+    terminal.shows_times("- /tmp/drawn", 2).await?;
+    terminal.type_in(":wq\r")?;
+    terminal.shows("\x1b[?1049l").await?;
     terminal
         .answers("cat /tmp/drawn; echo do''ne\r", "grüße from vi\r\ndone")
         .await?;
