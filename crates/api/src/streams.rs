@@ -85,7 +85,7 @@ pub struct RunProcess {
     pub rows: Option<u16>,
 }
 
-/// A seat of a stream. Take it within `expires_ms` by a WebSocket to `path` with the subprotocols `c7n.stream.v1` and
+/// A seat of a stream. Take it before `expires_ms` by a WebSocket to `path` with the subprotocols `c7n.stream.v1` and
 /// `c7n.ticket.` followed by the ticket.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OpenedStream {

@@ -183,11 +183,12 @@ impl Streams {
     /// A seat for a person's socket.
     pub async fn open(&self, who: Opener<'_>, new: NewStream) -> Result<OpenedStream, OpenError> {
         let (joint, ticket) = self.prepare(who, new).await?;
+        let take_seat = i64::try_from(self.inner.times.take_seat.as_millis()).unwrap_or(i64::MAX);
         Ok(OpenedStream {
             id: joint.row.id.clone(),
             ticket: ticket.reveal(),
             path: c7n_stream::CLIENT_PATH.to_owned(),
-            expires_ms: i64::try_from(self.inner.times.take_seat.as_millis()).unwrap_or(i64::MAX),
+            expires_ms: now_ms().saturating_add(take_seat),
         })
     }
 
