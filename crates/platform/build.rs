@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/choerodon-cluster-agent");
+    // Asked for when it runs: a target folder outlives the place in which this program was built.
+    let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let chart = package.join("../../charts/choerodon-cluster-agent");
     let mut files = Vec::new();
     list(&chart, &mut files)?;
     files.sort();
