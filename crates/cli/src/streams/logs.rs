@@ -8,11 +8,11 @@ use anyhow::{Result, bail};
 use bytes::Bytes;
 use c7n_api::{LogFrom, NewStream, ReadLogs};
 use c7n_stream::{EndCode, Frame, LogBytes, LogPosition, LogSource, LogSourceState, Peer, Seated};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::breaks::{Breaks, pause};
 use super::socket::{Socket, is_final, misunderstood};
-use super::{Ended, Place};
+use super::{Ended, Place, until};
 use crate::client::Refused;
 use crate::output::now_ms;
 
@@ -111,12 +111,6 @@ impl Logs {
                 return Ok(Line::Word("the logs go on".to_owned()));
             }
             let due = self.breaks.due();
-            let silence_is_long = async {
-                match due {
-                    Some(at) => sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 biased;
                 frame = self.step() => {
@@ -126,7 +120,7 @@ impl Logs {
                         return Ok(line);
                     }
                 }
-                () = silence_is_long => {
+                () = until(due) => {
                     self.breaks.was_told();
                     return Ok(Line::Word("the connection is lost; trying again".to_owned()));
                 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use c7n_stream::{End, EndCode, Frame, Part, Peer, Pipe, Seated, Ticket};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::breaks::{Breaks, pause};
 use super::socket::{Socket, is_final, misunderstood};
+use super::until;
 use crate::client::Client;
 
 /// How long the other side may take to say goodbye after the last part.
@@ -94,12 +95,6 @@ impl Piped {
                 return Ok(Heard::Back);
             }
             let due = self.breaks.due();
-            let silence_is_long = async {
-                match due {
-                    Some(at) => sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 biased;
                 frame = self.step() => {
@@ -112,7 +107,7 @@ impl Piped {
                         return Ok(Heard::Room);
                     }
                 }
-                () = silence_is_long => {
+                () = until(due) => {
                     self.breaks.was_told();
                     return Ok(Heard::Away(self.what_is_wrong()));
                 }

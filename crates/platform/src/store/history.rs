@@ -4,6 +4,7 @@ use c7n_api::{CommitInfo, HistoryEntry, Page};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use super::page::page;
 use super::{Store, StoreError, from_json, from_word};
 
 impl Store {
@@ -22,13 +23,7 @@ impl Store {
         .bind(i64::from(limit) + 1)
         .fetch_all(self.readers())
         .await?;
-        let shown = rows.len().min(limit as usize);
-        let next = match rows.len() > shown {
-            true => Some(rows[shown - 1].try_get("id")?),
-            false => None,
-        };
-        let items = rows[..shown].iter().map(entry).collect::<Result<_, _>>()?;
-        Ok(Page { items, next })
+        page(&rows, limit, entry)
     }
 }
 

@@ -25,6 +25,7 @@ mod intake;
 mod members;
 mod migrate;
 mod objects;
+mod page;
 mod pending_commands;
 mod projects;
 mod sessions;

@@ -4,6 +4,7 @@ use c7n_api::{Page, StreamKind, StreamRecord};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use super::page::page;
 use super::{Store, StoreError, Tx, from_json, from_word, json, now_ms, word};
 
 /// A stream that opens.
@@ -66,13 +67,7 @@ impl Store {
         .bind(i64::from(limit) + 1)
         .fetch_all(self.readers())
         .await?;
-        let shown = rows.len().min(limit as usize);
-        let next = match rows.len() > shown {
-            true => Some(rows[shown - 1].try_get("id")?),
-            false => None,
-        };
-        let items = rows[..shown].iter().map(record).collect::<Result<_, _>>()?;
-        Ok(Page { items, next })
+        page(&rows, limit, record)
     }
 
     /// The record of this id, and the id of its user.
