@@ -306,7 +306,7 @@ async fn after_a_start_nobody_is_connected_who_has_not_come_back() {
     assert_eq!(staging["stale"], true);
     assert!(staging["last_seen_ms"].is_i64());
 
-    FakeAgent::connect(&server, &shop.credential).await;
+    let _agent = FakeAgent::connect(&server, &shop.credential).await;
     assert_eq!(admin.get(EAST).await.body["state"], "running");
 }
 
