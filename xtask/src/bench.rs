@@ -12,6 +12,8 @@ Examples:
   cargo xtask bench p1     push to applied, one file of 1,000 changed
   cargo xtask bench p8     exec and logs, beside `kubectl`; needs a machine for a real node
   cargo xtask bench p10    100 Helm releases, by the engine and through the product, beside `helm` by hand
+  cargo xtask bench p8 -- --part crowd --readers 5000
+                           only the readers of one log at once, and more of them
   cargo xtask bench p12    first environment from nothing
 The last line printed is one JSON object.";
 
@@ -23,6 +25,9 @@ pub struct Arguments {
     /// How many times the thing is measured
     #[arg(long)]
     rounds: Option<u32>,
+    /// Passed on to the benchmark
+    #[arg(last = true)]
+    rest: Vec<String>,
 }
 
 pub async fn run(arguments: Arguments) -> Result<()> {
@@ -45,6 +50,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     if let Some(rounds) = arguments.rounds {
         command.args(["--rounds", &rounds.to_string()]);
     }
+    command.args(&arguments.rest);
     let measured = build::run("the benchmark", &mut command).await;
     cluster.stop().await?;
     measured

@@ -22,6 +22,8 @@ struct Arguments {
     kubeconfig: PathBuf,
     #[arg(long)]
     rounds: Option<usize>,
+    #[command(flatten)]
+    streams: p8::Wanted,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -43,7 +45,10 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let result = match arguments.name {
         Name::P1 => p1::run(&arguments.kubeconfig, arguments.rounds.unwrap_or(100)).await?,
-        Name::P8 => p8::run(&arguments.kubeconfig, arguments.rounds.unwrap_or(400)).await?,
+        Name::P8 => {
+            let rounds = arguments.rounds.unwrap_or(2000);
+            p8::run(&arguments.kubeconfig, rounds, &arguments.streams).await?
+        }
         Name::P10 => p10::run(&arguments.kubeconfig, arguments.rounds.unwrap_or(100)).await?,
         Name::P12 => p12::run(&arguments.kubeconfig, arguments.rounds.unwrap_or(10)).await?,
     };

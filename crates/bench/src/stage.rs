@@ -24,7 +24,9 @@ impl Stage {
         let binaries = Binaries::beside_me()?;
         let options = ServerOptions {
             // One person is a crowd here.
-            arguments: ["--streams-per-user", "2000"].map(str::to_owned).to_vec(),
+            arguments: ["--streams-per-user", "8000", "--streams-per-cluster", "8000"]
+                .map(str::to_owned)
+                .to_vec(),
             ..ServerOptions::new()?
         };
         let server = Server::start_with(&binaries, &folder.path().join("platform"), options).await?;

@@ -1,4 +1,7 @@
 //! A thousand readers of one log that ticks, through the platform and, in the same run, straight at the API server.
+//!
+//! Memory is what is resident with all of them open, less what was before the first: buffers that are full for a moment
+//! and empty again are in it, because allocators keep them.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -24,24 +27,30 @@ use crate::figures::{Times, round};
 use crate::stage::PROJECT;
 use crate::usage::look;
 
-pub const READERS: usize = 1000;
 /// Opened at the same time.
 const DOORS: usize = 16;
 /// How many ticks all of them must see.
 const TICKS: usize = 10;
-const PATIENCE: Duration = Duration::from_secs(180);
+/// For all of them to be open and to see their lines.
+const PATIENCE: Duration = Duration::from_secs(600);
 
-pub async fn measure(stand: &Stand, kubeconfig: &Path) -> Result<Value> {
+pub async fn measure(stand: &Stand, kubeconfig: &Path, readers: usize) -> Result<Value> {
     let server = stand.stage.server.pid().context("the server is away")?;
     let agent = stand.stage.agent_pid()?;
-    let before = [look(server), look(agent)];
-    let ours = through_the_platform(stand).await?;
-    let after = [look(server), look(agent)];
-    let floor = straight(stand, kubeconfig).await?;
-    let per_stream = |index: usize| (after[index].peak_mb - before[index].peak_mb) * 1024.0 / READERS as f64;
+    let programs = || [look(server), look(agent)];
+    let before = programs();
+    eprintln!("{readers} readers at once, through the platform");
+    let (ours, after) = through_the_platform(stand, readers, programs).await?;
+    eprintln!(
+        "  open after {:.1} s; the same straight",
+        ours.opened.as_secs_f64()
+    );
+    let floor = straight(stand, kubeconfig, readers).await?;
+    // Of what was resident at the time of looking, not of a peak before.
+    let per_stream = |index: usize| (after[index].peak_mb - before[index].peak_mb) * 1024.0 / readers as f64;
     let seconds = |index: usize| after[index].cpu_s - before[index].cpu_s;
     Ok(json!({
-        "readers": READERS,
+        "readers": readers,
         "opened_s": round(ours.opened.as_secs_f64()),
         "floor_opened_s": round(floor.opened.as_secs_f64()),
         // From the first of all readers that saw a line to each of the others.
@@ -63,12 +72,16 @@ struct Crowd {
 
 type Seen = (u64, Instant);
 
-async fn through_the_platform(stand: &Stand) -> Result<Crowd> {
-    let (sender, seen) = mpsc::channel(READERS);
-    let readers = TaskTracker::new();
+/// And what `look_on` sees while all of them are open.
+async fn through_the_platform<T>(
+    stand: &Stand,
+    readers: usize,
+    look_on: impl Fn() -> T,
+) -> Result<(Crowd, T)> {
+    let (sender, seen) = mpsc::channel(readers);
+    let tasks = TaskTracker::new();
     let client = reqwest::Client::new();
-    let began = Instant::now();
-    stream::iter(0..READERS)
+    let opening = stream::iter(0..readers)
         .map(Ok)
         .try_for_each_concurrent(DOORS, |_| async {
             let mut socket = seat(stand, &client).await?;
@@ -77,7 +90,7 @@ async fn through_the_platform(stand: &Stand) -> Result<Crowd> {
             let mut tail = Vec::new();
             let first = next_bytes(&mut socket).await?.context("it ended at once")?;
             take(&first, &mut tail, &sender).await;
-            readers.spawn(async move {
+            tasks.spawn(async move {
                 while let Ok(Some(bytes)) = next_bytes(&mut socket).await {
                     if !take(&bytes, &mut tail, &sender).await {
                         return;
@@ -85,13 +98,8 @@ async fn through_the_platform(stand: &Stand) -> Result<Crowd> {
                 }
             });
             anyhow::Ok(())
-        })
-        .await?;
-    let opened = began.elapsed();
-    drop(sender);
-    let spread = gather(seen).await?;
-    readers.close();
-    Ok(Crowd { opened, spread })
+        });
+    crowd(opening, seen, readers, look_on).await
 }
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
@@ -164,14 +172,13 @@ async fn take(bytes: &[u8], tail: &mut Vec<u8>, sender: &mpsc::Sender<Seen>) -> 
     true
 }
 
-async fn straight(stand: &Stand, kubeconfig: &Path) -> Result<Crowd> {
+async fn straight(stand: &Stand, kubeconfig: &Path, readers: usize) -> Result<Crowd> {
     let options = KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &options).await?;
     let api: Api<Pod> = Api::namespaced(Client::try_from(config)?, &stand.namespace);
-    let (sender, seen) = mpsc::channel(READERS);
-    let readers = TaskTracker::new();
-    let began = Instant::now();
-    stream::iter(0..READERS)
+    let (sender, seen) = mpsc::channel(readers);
+    let tasks = TaskTracker::new();
+    let opening = stream::iter(0..readers)
         .map(Ok)
         .try_for_each_concurrent(DOORS, |_| async {
             let parameters = LogParams {
@@ -184,7 +191,7 @@ async fn straight(stand: &Stand, kubeconfig: &Path) -> Result<Crowd> {
             let first = lines.try_next().await?.context("it ended at once")?;
             let mut tail = Vec::new();
             take(format!("{first}\n").as_bytes(), &mut tail, &sender).await;
-            readers.spawn(async move {
+            tasks.spawn(async move {
                 while let Ok(Some(line)) = lines.try_next().await {
                     if !take(format!("{line}\n").as_bytes(), &mut tail, &sender).await {
                         return;
@@ -192,24 +199,36 @@ async fn straight(stand: &Stand, kubeconfig: &Path) -> Result<Crowd> {
                 }
             });
             anyhow::Ok(())
-        })
-        .await?;
-    let opened = began.elapsed();
-    drop(sender);
-    let spread = gather(seen).await?;
-    readers.close();
-    Ok(Crowd { opened, spread })
+        });
+    Ok(crowd(opening, seen, readers, || ()).await?.0)
+}
+
+/// Opens them all while what the first of them see is counted already. They end when this does: nobody hears them any more.
+async fn crowd<T>(
+    opening: impl Future<Output = Result<()>>,
+    seen: mpsc::Receiver<Seen>,
+    readers: usize,
+    look_on: impl Fn() -> T,
+) -> Result<(Crowd, T)> {
+    let began = Instant::now();
+    let opening = async { opening.await.map(|()| began.elapsed()) };
+    let (opened, (spread, looked)) = tokio::try_join!(opening, gather(seen, readers, look_on))?;
+    Ok((Crowd { opened, spread }, looked))
 }
 
 /// Of the ticks that every reader saw, how long after the first of them each other one did.
-async fn gather(mut seen: mpsc::Receiver<Seen>) -> Result<Times> {
+async fn gather<T>(
+    mut seen: mpsc::Receiver<Seen>,
+    readers: usize,
+    look_on: impl Fn() -> T,
+) -> Result<(Times, T)> {
     let mut ticks = std::collections::BTreeMap::<u64, Vec<Instant>>::new();
     let collect = async {
         let mut whole = 0;
         while let Some((tick, at)) = seen.recv().await {
-            let readers = ticks.entry(tick).or_default();
-            readers.push(at);
-            if readers.len() == READERS {
+            let times = ticks.entry(tick).or_default();
+            times.push(at);
+            if times.len() == readers {
                 whole += 1;
                 if whole == TICKS {
                     return Ok(());
@@ -221,10 +240,11 @@ async fn gather(mut seen: mpsc::Receiver<Seen>) -> Result<Times> {
     tokio::time::timeout(PATIENCE, collect)
         .await
         .context("not every reader saw every line")??;
+    let looked = look_on();
     let mut spread = Times::default();
-    for times in ticks.values().filter(|times| times.len() == READERS) {
+    for times in ticks.values().filter(|times| times.len() == readers) {
         let first = times.iter().min().copied().context("no reader")?;
         times.iter().for_each(|at| spread.push(at.duration_since(first)));
     }
-    Ok(spread)
+    Ok((spread, looked))
 }

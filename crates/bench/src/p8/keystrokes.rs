@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(5);
 const WARM_UP: usize = 20;
 /// How often calm and stalled take turns.
-const TURNS: usize = 4;
+const TURNS: usize = 10;
 
 pub async fn alternating(stand: &Stand, rounds: usize) -> Result<Both> {
     let mut ours = Typist::sit_down(stand.ours("exec", &["-i", "cell", "--", "cat"])).await?;
@@ -28,14 +28,21 @@ pub async fn alternating(stand: &Stand, rounds: usize) -> Result<Both> {
     Ok((measured, floor))
 }
 
-/// A key without, and with somebody else of the same cluster who follows a flood and reads nothing of it.
-pub async fn beside_a_stalled_reader(stand: &Stand, rounds: usize) -> Result<Both> {
+/// What a key takes without, with, and again without somebody else who reads nothing of what he asked for. The two without
+/// tell how far such a figure differs from itself.
+#[derive(Default)]
+pub struct Felt {
+    pub calm: Times,
+    pub stalled: Times,
+    pub calm_again: Times,
+}
+
+/// The one who stalls follows a flood in the same cluster.
+pub async fn beside_a_stalled_reader(stand: &Stand, rounds: usize) -> Result<Felt> {
     let mut typist = Typist::sit_down(stand.ours("exec", &["-i", "cell", "--", "cat"])).await?;
-    let (mut calm, mut stalled) = (Times::default(), Times::default());
+    let mut felt = Felt::default();
     for _ in 0..TURNS {
-        for _ in 0..rounds / TURNS {
-            calm.push(typist.key().await?);
-        }
+        typist.keys(rounds / TURNS, &mut felt.calm).await?;
         let mut reader = stand
             .ours("logs", &["-f", "pod/flood"])
             .stdout(Stdio::piped())
@@ -45,12 +52,13 @@ pub async fn beside_a_stalled_reader(stand: &Stand, rounds: usize) -> Result<Bot
         tokio::time::timeout(PATIENCE, pipe.read_exact(&mut first)).await??;
         // Until everything on the way has filled.
         tokio::time::sleep(Duration::from_secs(1)).await;
-        for _ in 0..rounds / TURNS {
-            stalled.push(typist.key().await?);
-        }
+        typist.keys(rounds / TURNS, &mut felt.stalled).await?;
         reader.kill().await?;
+        // What was on the way is thrown away.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        typist.keys(rounds / TURNS, &mut felt.calm_again).await?;
     }
-    Ok((calm, stalled))
+    Ok(felt)
 }
 
 struct Typist {
@@ -73,6 +81,13 @@ impl Typist {
             typist.key().await?;
         }
         Ok(typist)
+    }
+
+    async fn keys(&mut self, count: usize, times: &mut Times) -> Result<()> {
+        for _ in 0..count {
+            times.push(self.key().await?);
+        }
+        Ok(())
     }
 
     async fn key(&mut self) -> Result<Duration> {

@@ -25,45 +25,62 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const EXEC_BYTES: u64 = 256 << 20;
 const LOG_BYTES: u64 = 160 << 20;
 
-pub async fn run(kubeconfig: &Path, rounds: usize) -> Result<Value> {
-    let stage = Stage::set(kubeconfig).await?;
-    let (environment, copy) = stage.create(ENVIRONMENT).await?;
-    copy.write("pods.yaml", PODS)?;
-    let commit = copy
-        .publish("A pod to type in, one that floods, one that ticks")
-        .await?;
-    stage.converges(ENVIRONMENT, &commit).await?;
-    let kubectl = Kubectl::new(&programs::ensure(Program::Kubectl).await?, kubeconfig, None);
-    let stand = Stand {
-        stage,
-        kubectl,
-        namespace: environment.namespace,
-    };
-    stand.running().await?;
+#[derive(clap::Args)]
+pub struct Wanted {
+    /// Of p8: only this part; can be given more than once
+    #[arg(long = "part", value_enum)]
+    parts: Vec<Part>,
+    /// Of p8: readers of one log at once
+    #[arg(long, default_value_t = 1000)]
+    readers: usize,
+}
 
-    eprintln!("{rounds} keystrokes each, taking turns");
-    let (ours, theirs) = keystrokes::alternating(&stand, rounds).await?;
-    let mut result = report("p8", &ours, Some(&theirs));
-    result["added_p50_ms"] = json!(round(ours.percentile(0.5) - theirs.percentile(0.5)));
-    result["floor_p99_ms"] = json!(round(theirs.percentile(0.99)));
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Part {
+    /// From a key to its echo
+    Keystrokes,
+    /// The same beside a reader that stalls
+    Stalled,
+    /// Bytes in a second
+    Throughput,
+    /// Many readers at once
+    Crowd,
+}
 
-    eprintln!("so far: {result}");
-    eprintln!("the same beside a reader that stalls");
-    let (calm, stalled) = keystrokes::beside_a_stalled_reader(&stand, rounds).await?;
-    result["calm_p99_ms"] = json!(round(calm.percentile(0.99)));
-    result["stalled_p99_ms"] = json!(round(stalled.percentile(0.99)));
+pub async fn run(kubeconfig: &Path, rounds: usize, wanted: &Wanted) -> Result<Value> {
+    let wants = |part| wanted.parts.is_empty() || wanted.parts.contains(&part);
+    let stand = Stand::set(kubeconfig).await?;
+    let mut result = json!({"name": "p8"});
 
-    for (name, way) in [("exec", throughput::Way::Exec), ("logs", throughput::Way::Logs)] {
-        eprintln!("throughput of {name}");
-        let (ours, floor) = throughput::alternating(&stand, way).await?;
-        result[format!("{name}_mb_s")] = json!(round(ours));
-        result[format!("{name}_floor_mb_s")] = json!(round(floor));
-        result[format!("{name}_ratio")] = json!(round(ours / floor));
+    if wants(Part::Keystrokes) {
+        eprintln!("{rounds} keystrokes each, taking turns");
+        let (ours, theirs) = keystrokes::alternating(&stand, rounds).await?;
+        result = report("p8", &ours, Some(&theirs));
+        result["added_p50_ms"] = json!(round(ours.percentile(0.5) - theirs.percentile(0.5)));
+        result["floor_p99_ms"] = json!(round(theirs.percentile(0.99)));
+        eprintln!("so far: {result}");
     }
-
-    eprintln!("so far: {result}");
-    eprintln!("{} readers at once", crowd::READERS);
-    result["crowd"] = crowd::measure(&stand, kubeconfig).await?;
+    if wants(Part::Stalled) {
+        eprintln!("the same beside a reader that stalls");
+        let felt = keystrokes::beside_a_stalled_reader(&stand, rounds).await?;
+        result["calm_p99_ms"] = json!(round(felt.calm.percentile(0.99)));
+        result["stalled_p99_ms"] = json!(round(felt.stalled.percentile(0.99)));
+        result["calm_again_p99_ms"] = json!(round(felt.calm_again.percentile(0.99)));
+        eprintln!("so far: {result}");
+    }
+    if wants(Part::Throughput) {
+        for (name, way) in [("exec", throughput::Way::Exec), ("logs", throughput::Way::Logs)] {
+            eprintln!("throughput of {name}");
+            let (ours, floor) = throughput::alternating(&stand, way).await?;
+            result[format!("{name}_mb_s")] = json!(round(ours));
+            result[format!("{name}_floor_mb_s")] = json!(round(floor));
+            result[format!("{name}_ratio")] = json!(round(ours / floor));
+        }
+        eprintln!("so far: {result}");
+    }
+    if wants(Part::Crowd) {
+        result["crowd"] = crowd::measure(&stand, kubeconfig, wanted.readers).await?;
+    }
     stand.stage.clear().await?;
     Ok(result)
 }
@@ -75,6 +92,24 @@ struct Stand {
 }
 
 impl Stand {
+    async fn set(kubeconfig: &Path) -> Result<Self> {
+        let stage = Stage::set(kubeconfig).await?;
+        let (environment, copy) = stage.create(ENVIRONMENT).await?;
+        copy.write("pods.yaml", PODS)?;
+        let commit = copy
+            .publish("A pod to type in, one that floods, one that ticks")
+            .await?;
+        stage.converges(ENVIRONMENT, &commit).await?;
+        let kubectl = Kubectl::new(&programs::ensure(Program::Kubectl).await?, kubeconfig, None);
+        let stand = Self {
+            stage,
+            kubectl,
+            namespace: environment.namespace,
+        };
+        stand.running().await?;
+        Ok(stand)
+    }
+
     async fn running(&self) -> Result<()> {
         let arguments = ["get", "pods", "-n", &self.namespace];
         eventually("the pods run and the flood is over", PATIENCE, || async {
