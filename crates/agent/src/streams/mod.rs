@@ -36,8 +36,8 @@ use crate::session::Door;
 use review::Reviewer;
 use seat::{Gate, Seat};
 
-/// Streams that go on at the same time.
-pub const AT_ONCE: usize = 4096;
+/// Streams that go on at the same time. With a window each they stay below the memory that the chart allows the agent.
+pub const AT_ONCE: usize = 8192;
 /// Those beyond are told so, if they are not too many themselves.
 const REFUSED_AT_ONCE: usize = 64;
 

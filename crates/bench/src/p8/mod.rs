@@ -1,8 +1,9 @@
 //! P8: logs and exec, beside `kubectl` that stands before the API server itself. Real containers on a real kubelet.
 //!
-//! Four questions: what a keystroke takes longer, how many bytes pass in a second, whether a reader that stalls is felt by
-//! somebody else, and how it goes with a thousand readers at once.
+//! Five questions: what a keystroke takes longer, whether a reader that stalls is felt by somebody else, how many bytes pass
+//! in a second, whether a gibibyte arrives whole, and how it goes with a thousand readers at once.
 
+mod copy;
 mod crowd;
 mod keystrokes;
 mod throughput;
@@ -21,7 +22,8 @@ use crate::stage::{PROJECT, Stage};
 
 const ENVIRONMENT: &str = "p8";
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Bytes that one exec brings, and what the log of `flood` holds at least.
+/// Bytes that one exec brings, and what the logs of the two floods hold at least. The kubelet reads, stamps and sends each
+/// line by itself, so that short lines measure the kubelet, and long ones what carries them.
 const EXEC_BYTES: u64 = 256 << 20;
 const LOG_BYTES: u64 = 160 << 20;
 
@@ -43,6 +45,8 @@ enum Part {
     Stalled,
     /// Bytes in a second
     Throughput,
+    /// A gibibyte in and out, with checksums
+    Copy,
     /// Many readers at once
     Crowd,
 }
@@ -69,13 +73,22 @@ pub async fn run(kubeconfig: &Path, rounds: usize, wanted: &Wanted) -> Result<Va
         eprintln!("so far: {result}");
     }
     if wants(Part::Throughput) {
-        for (name, way) in [("exec", throughput::Way::Exec), ("logs", throughput::Way::Logs)] {
+        for (name, way) in [
+            ("exec", throughput::Way::Exec),
+            ("logs", throughput::Way::Log("flood")),
+            ("long_lines", throughput::Way::Log("river")),
+        ] {
             eprintln!("throughput of {name}");
             let (ours, floor) = throughput::alternating(&stand, way).await?;
             result[format!("{name}_mb_s")] = json!(round(ours));
             result[format!("{name}_floor_mb_s")] = json!(round(floor));
             result[format!("{name}_ratio")] = json!(round(ours / floor));
         }
+        eprintln!("so far: {result}");
+    }
+    if wants(Part::Copy) {
+        eprintln!("a gibibyte in and out");
+        result["copy"] = copy::measure(&stand).await?;
         eprintln!("so far: {result}");
     }
     if wants(Part::Crowd) {
@@ -120,12 +133,14 @@ impl Stand {
                 .iter()
                 .filter(|pod| pod["status"]["phase"] == "Running")
                 .count();
-            ensure!(running == 3, "{running} of 3 run");
-            let last = self
-                .kubectl
-                .run(&["logs", "-n", &self.namespace, "flood", "--tail=1"])
-                .await?;
-            ensure!(last.trim() == "dry", "it still floods");
+            ensure!(running == 4, "{running} of 4 run");
+            for pod in ["cell", "flood", "river"] {
+                let last = self
+                    .kubectl
+                    .run(&["logs", "-n", &self.namespace, pod, "--tail=1"])
+                    .await?;
+                ensure!(last.trim() == "dry", "{pod} is not ready yet");
+            }
             Ok(())
         })
         .await
@@ -151,8 +166,14 @@ kind: Pod
 metadata: {name: cell}
 spec:
   terminationGracePeriodSeconds: 0
+  volumes: [{name: store, emptyDir: {}}]
   containers:
-    - {name: cell, image: "c7n.local/sample:1", imagePullPolicy: IfNotPresent, command: [sleep, "86400"]}
+    - name: cell
+      image: "c7n.local/sample:1"
+      imagePullPolicy: IfNotPresent
+      volumeMounts: [{name: store, mountPath: /store}]
+      # The program that makes the bytes is too slow to be measured with.
+      command: [sh, -c, "head -c 268435456 /dev/zero > /store/zeros; echo dry; sleep 86400"]
 ---
 apiVersion: v1
 kind: Pod
@@ -173,6 +194,26 @@ spec:
           $b"; done
           i=0
           while [ $i -lt 2600 ]; do echo "$b"; i=$((i+1)); done
+          echo dry
+          sleep 86400
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: river}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+    - name: river
+      image: "c7n.local/sample:1"
+      imagePullPolicy: IfNotPresent
+      command:
+        - sh
+        - -c
+        - |
+          b=0123456789abcdef
+          for i in 1 2 3 4 5 6 7 8 9; do b="$b$b"; done
+          i=0
+          while [ $i -lt 20600 ]; do echo "$b"; i=$((i+1)); done
           echo dry
           sleep 86400
 ---

@@ -16,15 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Clone, Copy)]
 pub enum Way {
     Exec,
-    Logs,
+    /// Of this pod.
+    Log(&'static str),
 }
 
 /// Medians in megabytes (10^6) per second.
 pub async fn alternating(stand: &Stand, way: Way) -> Result<(f64, f64)> {
-    let bytes = EXEC_BYTES.to_string();
     let (verb, arguments): (_, Vec<&str>) = match way {
-        Way::Exec => ("exec", vec!["cell", "--", "head", "-c", &bytes, "/dev/zero"]),
-        Way::Logs => ("logs", vec!["flood"]),
+        Way::Exec => ("exec", vec!["cell", "--", "cat", "/store/zeros"]),
+        Way::Log(pod) => ("logs", vec![pod]),
     };
     let (mut ours, mut theirs) = (Times::default(), Times::default());
     let mut size = None;
@@ -45,7 +45,7 @@ pub async fn alternating(stand: &Stand, way: Way) -> Result<(f64, f64)> {
     let size = size.context("no round")?;
     let least = match way {
         Way::Exec => EXEC_BYTES,
-        Way::Logs => LOG_BYTES,
+        Way::Log(_) => LOG_BYTES,
     };
     ensure!(size >= least, "{size} bytes are fewer than {least}");
     let speed = |times: &Times| size as f64 / 1e6 / (times.percentile(0.5) / 1000.0);

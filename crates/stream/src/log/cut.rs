@@ -2,11 +2,17 @@
 //!
 //! In: the kubelet's text in pieces of any size. Out: the lines without their times (or with), from where a reader left off.
 //! Never: a line kept in memory, whatever its length, or an allocation for a line.
+//!
+//! When the kubelet cannot go on, it writes its reason behind the last line, with neither time nor line break: words about
+//! the log, which are no part of it.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::LogPosition;
 use super::stamp::{self, Stamp};
+
+/// The kubelet says no more than a sentence.
+const WORDS: usize = 1 << 10;
 
 /// Does each line begin with its time?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +38,8 @@ pub struct LogCutter {
     head: [u8; stamp::MAX],
     head_length: usize,
     place: Place,
+    /// A line without a time, which may be the kubelet's own words.
+    aside: BytesMut,
     /// Newest time, and how many lines came since it did. None before the first time.
     line: Option<(i64, u32)>,
     /// Bytes of this line so far, with those that are not shown and those of lines without a time that follow it.
@@ -47,6 +55,7 @@ pub struct LogCutter {
 enum Place {
     AtHead,
     InLine,
+    Aside,
 }
 
 /// What becomes of the bytes of this line.
@@ -69,6 +78,7 @@ impl LogCutter {
             head: [0; stamp::MAX],
             head_length: 0,
             place: Place::AtHead,
+            aside: BytesMut::new(),
             line: None,
             offset: 0,
             broken: false,
@@ -93,21 +103,24 @@ impl LogCutter {
         LogPosition { time_ns, nth, offset }
     }
 
-    /// Takes of `bytes` what fits, until `out` holds `limit` bytes (or a time more), and says how many it took.
+    /// Takes of `bytes` what fits, until `out` holds `limit` bytes (or a little more), and says how many it took.
     pub fn push(&mut self, bytes: &[u8], out: &mut BytesMut, limit: usize) -> usize {
         let mut rest = bytes;
         while !rest.is_empty() && out.len() < limit {
             rest = match self.place {
                 Place::AtHead => self.begin(rest, out),
                 Place::InLine => self.go_on(rest, out, limit),
+                Place::Aside => self.put_aside(rest, out),
             };
         }
         bytes.len() - rest.len()
     }
 
-    /// The log is over: what looked like the beginning of a time was none.
-    pub fn finish(&mut self, out: &mut BytesMut) {
-        self.give_up_head(out);
+    /// The log is over. A line without a time that was not ended is what the kubelet had to say; empty when it said nothing.
+    pub fn finish(&mut self) -> Bytes {
+        let head = std::mem::take(&mut self.head_length);
+        self.aside.put_slice(&self.head[..head]);
+        self.aside.split().freeze()
     }
 
     fn begin<'a>(&mut self, bytes: &'a [u8], out: &mut BytesMut) -> &'a [u8] {
@@ -118,7 +131,7 @@ impl LogCutter {
                     return &bytes[length..];
                 }
                 Stamp::None => {
-                    self.place = Place::InLine;
+                    self.place = Place::Aside;
                     return bytes;
                 }
                 Stamp::Cut => {}
@@ -140,19 +153,26 @@ impl LogCutter {
                 &bytes[taken..]
             }
             Stamp::None => {
-                self.give_up_head(out);
+                self.place = Place::Aside;
+                self.aside.put_slice(&head[..before]);
+                self.head_length = 0;
                 bytes
             }
         }
     }
 
-    /// What was kept of the line belongs to the line itself.
-    fn give_up_head(&mut self, out: &mut BytesMut) {
-        let (head, length) = (self.head, std::mem::take(&mut self.head_length));
-        if length > 0 {
+    /// Until it is known to be a line: it was ended, or is too long for words.
+    fn put_aside<'a>(&mut self, bytes: &'a [u8], out: &mut BytesMut) -> &'a [u8] {
+        let length = bytes.len().min(WORDS - self.aside.len());
+        let line_break = memchr::memchr(b'\n', &bytes[..length]);
+        let (taken, rest) = bytes.split_at(line_break.unwrap_or(length));
+        self.aside.put_slice(taken);
+        if line_break.is_some() || self.aside.len() >= WORDS {
             self.place = Place::InLine;
-            self.show(&head[..length], out);
+            let line = self.aside.split();
+            self.show(&line, out);
         }
+        rest
     }
 
     fn begin_line(&mut self, time_ns: i64, stamp: &[u8], out: &mut BytesMut) {

@@ -14,8 +14,8 @@
 //!
 //! What differs from a cluster elsewhere: no kube-proxy and no DNS, so service addresses do not route; the API server
 //! listens on loopback only, so a pod that talks to it uses the host's network; images come from this machine alone.
-//! A kubelet sets some kernel settings of the machine (`vm.overcommit_memory`, `kernel.panic`), and the network's
-//! bridge turns IP forwarding on. Every kubelet makes `/var/lib/kubelet/device-plugins`, wherever its other files are: that
+//! A kubelet sets some kernel settings of the machine (`vm.overcommit_memory`, `kernel.panic`), the network's bridge turns IP
+//! forwarding on, and where only a few files may be watched ([`watches`]), that limit is raised. Every kubelet makes `/var/lib/kubelet/device-plugins`, wherever its other files are: that
 //! folder stays, and device plugins are of no use with more than one cluster.
 
 mod certificates;
@@ -36,6 +36,7 @@ mod state;
 mod stop;
 mod storage;
 mod wait;
+mod watches;
 
 use std::path::{Path, PathBuf};
 use std::process::Child;

@@ -14,7 +14,7 @@ use super::prepare::{self, Programs};
 use super::process::{Launcher, Running};
 use super::state::{ClusterState, Registry};
 use super::stop::{self, Leave};
-use super::{ClusterOptions, Lifetime, Progress, control_plane, kwok, node, ready, storage, wait};
+use super::{ClusterOptions, Lifetime, Progress, control_plane, kwok, node, ready, storage, wait, watches};
 
 const CONTROL_PLANE_DEADLINE: Duration = Duration::from_secs(90);
 const NODE_DEADLINE: Duration = Duration::from_secs(90);
@@ -101,6 +101,7 @@ impl<'a> Starting<'a> {
         let (etcd, api_server) = self.launch_api(&certificates)?;
         let containerd = match (self.programs.node.clone(), self.state.node.clone()) {
             (Some(programs), Some(node)) => {
+                watches::allow_many();
                 let arguments = node::containerd_arguments(&self.state, &node, &programs.distribution)?;
                 Some((
                     self.launch(&programs.distribution.containerd, arguments)?,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use c7n_link::messages::{LogTarget, ReadLogs};
 use c7n_stream::{End, EndCode, LogPosition, TimeStamps};
@@ -80,6 +80,7 @@ impl Crowd {
             frames: Arc::new(Semaphore::new(FRAMES)),
             opening: Arc::new(Semaphore::new(OPENED_AT_ONCE)),
             sources: AtomicU32::new(0),
+            told: AtomicBool::new(false),
         };
         Ok(Self {
             shared: Arc::new(shared),

@@ -31,6 +31,8 @@ const GATHER: Duration = Duration::from_millis(5);
 pub enum Stopped {
     /// The kubelet has no more.
     End,
+    /// It gave what there is, and cannot follow: what comes has to be asked for.
+    Unwatched(String),
     /// There is no such log, and it is no use to try again now.
     NotThere(End),
     Broken(End),
@@ -144,9 +146,12 @@ async fn pass_on(
             }
         };
         if chunk.is_empty() {
-            cutter.finish(&mut out);
+            let words = cutter.finish();
             send(reader, &cutter, &mut out, place).await?;
-            return Ok(Stopped::End);
+            return Ok(match words.is_empty() {
+                true => Stopped::End,
+                false => said_by_kubelet(&String::from_utf8_lossy(&words), what),
+            });
         }
         if place.is_none() {
             place = reader.shared.frames.clone().acquire_owned().await.ok();
@@ -158,6 +163,20 @@ async fn pass_on(
             send(reader, &cutter, &mut out, place.take()).await?;
         }
     }
+}
+
+/// Instead of the rest of the log. Its header was sent by then, so that there is no status to go by.
+fn said_by_kubelet(words: &str, what: &str) -> Stopped {
+    let words = words.trim();
+    // In the kubelet's source: `failed to create fsnotify watcher: %v`.
+    if words.contains("fsnotify") {
+        return Stopped::Unwatched(format!(
+            "{what} cannot be followed ({words}): what comes is fetched every few seconds; \
+             a higher fs.inotify.max_user_instances on its node lets it be followed again"
+        ));
+    }
+    let words = format!("{what} broke off, its kubelet says: {words}; open it again");
+    Stopped::Broken(End::new(EndCode::Failed, words))
 }
 
 /// `None` when it was quiet for too long: sooner when the pod is gone.

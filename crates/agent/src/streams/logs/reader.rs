@@ -1,11 +1,11 @@
 //! The log of one container over all its runs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use c7n_link::Backoff;
-use c7n_stream::{End, EndCode, Frame, LogPosition, LogSource, LogSourceState, TimeStamps};
+use c7n_stream::{End, EndCode, Frame, LogNotice, LogPosition, LogSource, LogSourceState, TimeStamps};
 use kube::Client;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
@@ -33,6 +33,8 @@ pub struct Shared {
     pub frames: Arc<Semaphore>,
     pub opening: Arc<Semaphore>,
     pub sources: AtomicU32,
+    /// That a log cannot be followed.
+    pub told: AtomicBool,
 }
 
 /// What became of a container's log.
@@ -137,6 +139,7 @@ impl Reader {
         let mut backoff = Backoff::new(AGAIN.0, AGAIN.1);
         let mut tries = 0;
         let mut run = run;
+        let mut was_ended = false;
         let end = loop {
             let before = self.position;
             let stopped = read::once(self, &run).await?;
@@ -152,6 +155,15 @@ impl Reader {
                     if !follows || self.has_ended(instance).await {
                         break None;
                     }
+                }
+                Stopped::Unwatched(words) => {
+                    self.tell_once(words).await?;
+                    backoff.reset();
+                    // Between what was read and the end there may be more.
+                    if was_ended {
+                        break None;
+                    }
+                    was_ended = self.has_ended(instance).await;
                 }
                 // What the run before this had is gone: what there is now is read.
                 Stopped::NotThere(_) if run.which == Which::Previous && !self.shared.wanted.previous => {
@@ -226,6 +238,15 @@ impl Reader {
         self.announce(LogSourceState::Open, "").await
     }
 
+    /// Of many logs that have the same trouble one speaks.
+    async fn tell_once(&self, words: String) -> Result<(), NobodyListens> {
+        if self.shared.told.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let notice = Frame::LogNotice(LogNotice { text: words });
+        self.say(Said::word(&notice)).await
+    }
+
     async fn announce(&mut self, state: LogSourceState, message: &str) -> Result<u32, NobodyListens> {
         let next = || self.shared.sources.fetch_add(1, Ordering::Relaxed);
         let source = *self.source.get_or_insert_with(next);
@@ -251,5 +272,97 @@ impl Reader {
 
     pub(super) async fn say(&self, said: Said) -> Result<(), NobodyListens> {
         self.shared.said.send(said).await.map_err(|_| NobodyListens)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Mutex;
+
+    use c7n_stream::BadFrame;
+    use http::{Request, Response};
+    use kube::client::Body;
+    use tower::service_fn;
+
+    use super::*;
+
+    /// A kubelet without watches to give, whose log grows by a line with each question.
+    fn kubelet(asked: Arc<Mutex<Vec<String>>>) -> Client {
+        let service = service_fn(move |request: Request<Body>| {
+            let mut asked = asked.lock().unwrap();
+            asked.push(request.uri().query().unwrap_or_default().to_owned());
+            let lines: String = (1..=asked.len())
+                .map(|nth| format!("2026-11-25T20:56:04.{nth:09}Z line {nth}\n"))
+                .collect();
+            let words = "failed to create fsnotify watcher: too many open files";
+            let body = Body::from(format!("{lines}{words}").into_bytes());
+            async { Ok::<_, Infallible>(Response::new(body)) }
+        });
+        Client::new(service, "default")
+    }
+
+    fn seen(running: bool) -> Seen {
+        Seen {
+            instance: Some(Instance {
+                id: "a".into(),
+                number: 0,
+                running,
+                before_ended_ns: None,
+            }),
+            last: !running,
+            ..Seen::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_that_the_kubelet_cannot_watch_is_fetched_again_and_again() -> Result<(), BadFrame> {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (said, mut words) = mpsc::channel(3);
+        let shared = Shared {
+            client: kubelet(asked.clone()),
+            namespace: "shop".into(),
+            follow: true,
+            wanted: Wanted::default(),
+            stamps: TimeStamps::Stripped,
+            said,
+            frames: Arc::new(Semaphore::new(3)),
+            opening: Arc::new(Semaphore::new(1)),
+            sources: AtomicU32::new(0),
+            told: AtomicBool::new(false),
+        };
+        let (status, receiver) = watch::channel(seen(true));
+        let key = ("uid".to_owned(), "app".to_owned());
+        let reader = Reader::new(Arc::new(shared), "web", &key, receiver, None, None);
+        let reading = tokio::spawn(reader.run());
+
+        let (mut log, mut notices, mut states) = (Vec::new(), Vec::new(), Vec::new());
+        while let Some(said) = words.recv().await {
+            match Frame::decode(said.frame)? {
+                Frame::LogBytes(bytes) => log.extend_from_slice(&bytes.bytes),
+                Frame::LogNotice(notice) => notices.push(notice.text),
+                Frame::LogSource(source) => states.push(source.state()),
+                other => panic!("{other:?}"),
+            }
+            if log.ends_with(b"line 2\n") {
+                status.send_replace(seen(false));
+            }
+        }
+
+        assert!(matches!(reading.await.unwrap(), Outcome::Served));
+        // The third question is the last: what came before the end was known.
+        assert_eq!(String::from_utf8(log).unwrap(), "line 1\nline 2\nline 3\n");
+        assert_eq!(notices.len(), 1, "{notices:?}");
+        assert!(
+            notices[0].contains("fs.inotify.max_user_instances"),
+            "{notices:?}"
+        );
+        assert_eq!(states, [LogSourceState::Open, LogSourceState::Ended]);
+        let asked = asked.lock().unwrap();
+        assert!(
+            !asked[0].contains("sinceTime") && asked[1].contains("sinceTime"),
+            "{asked:?}"
+        );
+        Ok(())
     }
 }

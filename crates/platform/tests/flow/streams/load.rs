@@ -1,14 +1,12 @@
-//! Many streams, and fast ones.
+//! Many streams.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use c7n_stream::{End, EndCode, Frame};
 use futures_util::future::join_all;
-use futures_util::{SinkExt, StreamExt};
-use tokio_tungstenite::tungstenite::Message;
 
-use super::ends::{join_agent, join_client, log_bytes};
-use super::site::{Running, Site, exec, logs};
+use super::ends::{join_agent, join_client};
+use super::site::{Site, exec, logs};
 use crate::shop::eventually;
 
 fn descriptors() -> usize {
@@ -43,52 +41,21 @@ async fn come_and_go(site: &mut Site, number: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_streams_leave_nothing_behind() {
+async fn thousands_of_streams_leave_nothing_behind() {
     let mut site = Site::open_with(|config| {
         config.stream_times.patience = Duration::from_millis(300);
         config.stream_times.farewell = Duration::from_millis(500);
     })
     .await;
-    Box::pin(come_and_go(&mut site, 40)).await;
+    Box::pin(come_and_go(&mut site, 80)).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (descriptors_before, tasks_before) = (descriptors(), tasks());
-    for _ in 0..24 {
-        Box::pin(come_and_go(&mut site, 40)).await;
+    for _ in 0..30 {
+        Box::pin(come_and_go(&mut site, 80)).await;
     }
     // Each had four sockets here. Other tests of this process open some too, but never hundreds at once.
     eventually("sockets and tasks are as before", async || {
         descriptors() < descriptors_before + 200 && tasks() < tasks_before + 20
     })
     .await;
-}
-
-/// In release: `cargo test --release --workspace --test flow -- --ignored --nocapture one_log_is_fast`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn one_log_is_fast() {
-    const FRAMES: usize = 20_000;
-    let mut site = Site::open().await;
-    let admin = site.server.admin();
-    let Running {
-        mut client,
-        mut agent,
-        ..
-    } = site.joined(&admin, logs()).await;
-    let frame = log_bytes(&"x".repeat(32 << 10)).encode();
-    let began = Instant::now();
-    let writer = tokio::spawn(async move {
-        for _ in 0..FRAMES {
-            agent.socket.feed(Message::Binary(frame.clone())).await.unwrap();
-        }
-        agent.say(Frame::End(End::new(EndCode::Completed, ""))).await;
-        agent
-    });
-    let mut bytes = 0;
-    while let Some(Ok(message)) = client.socket.next().await {
-        bytes += message.len();
-    }
-    writer.await.unwrap();
-    let rate = bytes as f64 / began.elapsed().as_secs_f64() / 1e6;
-    println!("{rate:.0} MB/s through one stream");
-    assert!(bytes >= FRAMES * (32 << 10));
 }

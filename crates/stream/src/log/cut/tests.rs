@@ -15,7 +15,7 @@ fn cut(text: &[u8], pieces: &[usize], limit: usize, cutter: &mut LogCutter) -> V
         while !piece.is_empty() {
             let taken = cutter.push(piece, &mut out, limit);
             piece = &piece[taken..];
-            assert!(out.len() <= limit + stamp::MAX);
+            assert!(out.len() <= limit + stamp::MAX.max(WORDS));
             if out.len() >= limit {
                 frames.push((out.split().to_vec(), cutter.position()));
             }
@@ -25,9 +25,12 @@ fn cut(text: &[u8], pieces: &[usize], limit: usize, cutter: &mut LogCutter) -> V
             frames.push((out.split().to_vec(), cutter.position()));
         }
     }
-    cutter.finish(&mut out);
     if !out.is_empty() {
         frames.push((out.to_vec(), cutter.position()));
+    }
+    let words = cutter.finish();
+    if !words.is_empty() {
+        frames.push((words.to_vec(), cutter.position()));
     }
     frames
 }
@@ -143,6 +146,35 @@ fn what_is_older_than_wanted_is_dropped_to_the_nanosecond() {
             offset: LogPosition::WHOLE
         })
     );
+}
+
+#[test]
+fn what_the_kubelet_says_at_the_end_is_no_line_of_the_log() {
+    let text = b"2026-11-25T20:56:04.000000001Z one\nno time\nfailed to create fsnotify watcher: too many open files";
+    for size in [1, 7, 1000] {
+        let mut cutter = LogCutter::new(TimeStamps::Stripped, Start::default());
+        let mut out = BytesMut::new();
+        for piece in text.chunks(size) {
+            assert_eq!(cutter.push(piece, &mut out, 1000), piece.len());
+        }
+        let end = cutter.position();
+        assert_eq!(out, "one\nno time\n");
+        assert_eq!(
+            cutter.finish(),
+            "failed to create fsnotify watcher: too many open files"
+        );
+        assert_eq!((cutter.position(), cutter.finish().len()), (end, 0));
+    }
+}
+
+#[test]
+fn a_line_without_a_time_that_is_too_long_for_words_is_shown() {
+    let text = vec![b'x'; WORDS + 5];
+    let mut cutter = LogCutter::new(TimeStamps::Stripped, Start::default());
+    let mut out = BytesMut::new();
+    assert_eq!(cutter.push(&text, &mut out, 1 << 20), text.len());
+    assert_eq!(out, text);
+    assert!(cutter.finish().is_empty());
 }
 
 #[test]
