@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask COMMAND`. One file per command.
 
+mod attempts;
 mod bench;
 mod build;
 mod chart;
