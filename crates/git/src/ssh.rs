@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,6 +32,7 @@ impl Ssh {
         let private_key = std::path::absolute(private_key).map_err(fail())?;
         let folder = tempfile::Builder::new()
             .prefix("c7n-")
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir()
             .map_err(fail())?;
         let control = Some(folder.path().join("m"))
@@ -171,6 +173,8 @@ mod tests {
         ] {
             assert!(config.contains(line), "{line} in {config}");
         }
+        let mode = fs::metadata(ssh.home()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "nobody else looks in");
     }
 
     #[test]
