@@ -22,11 +22,16 @@ const ERROR: u8 = 1;
 const PORT: usize = 2;
 
 pub async fn run(ground: &Ground, wish: ForwardPort, gate: &Gate, seat: &mut Seat) -> Option<End> {
-    let starting: Starting = Box::pin(start(ground.client.clone(), ground.namespace.clone(), wish));
+    let starting: Starting = Box::pin(start(
+        ground.client.clone(),
+        ground.plain.clone(),
+        ground.namespace.clone(),
+        wish,
+    ));
     pump::run(ground, gate, seat, starting, Some(QUIET)).await
 }
 
-async fn start(client: Client, namespace: String, wish: ForwardPort) -> Result<Started, End> {
+async fn start(client: Client, plain: Client, namespace: String, wish: ForwardPort) -> Result<Started, End> {
     let port = u16::try_from(wish.port)
         .ok()
         .filter(|port| *port > 0)
@@ -60,7 +65,7 @@ async fn start(client: Client, namespace: String, wish: ForwardPort) -> Result<S
                 format!("{what} cannot be asked for: {error}; name another"),
             )
         })?;
-    let (wire, _) = pod::connect(&client, request, &what).await?;
+    let (wire, _) = pod::connect(&plain, request, &what).await?;
     Ok(Started {
         wire,
         channels: Box::new(PortChannels {
