@@ -9,7 +9,7 @@ use c7n_agent::config::{Config, Token};
 use c7n_agent::lease::Fence;
 use c7n_agent::session::Door;
 use c7n_agent::streams::{ExecIs, Streams};
-use c7n_link::messages::{OpenStream, RunProcess, Wish};
+use c7n_link::messages::{LogTarget, OpenStream, ReadLogs, RunProcess, Wish};
 use c7n_testbed::ends::api_server::{ApiServer, Exec, POD};
 use c7n_testbed::ends::seam::{CREDENTIAL, Line, PATIENCE, Seam};
 use clap::Parser;
@@ -83,6 +83,15 @@ impl Ground {
             .await
             .context("a stream does not end")
     }
+}
+
+/// The log of the pod, as it comes.
+pub fn follow() -> Wish {
+    Wish::Logs(ReadLogs {
+        target: Some(LogTarget::Pod(POD.into())),
+        follow: true,
+        ..ReadLogs::default()
+    })
 }
 
 pub fn run(command: &str) -> Wish {
