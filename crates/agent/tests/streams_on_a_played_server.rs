@@ -1,14 +1,15 @@
-//! Processes behind API servers that a machine of today does not have: one from before Kubernetes 1.30, and some that refuse.
+//! Processes behind API servers that a machine of today does not have: one from before Kubernetes 1.30, and some that
+//! refuse; and a kubelet that has just started.
 
 mod played;
 
 use anyhow::{Context, Result, ensure};
 use c7n_stream::{End, EndCode, Frame, Part, Size};
-use c7n_testbed::ends::api_server::{Connection, Exec, V4, failure};
+use c7n_testbed::ends::api_server::{Connection, Exec, LOG, V4, failure};
 use c7n_testbed::ends::seam::{PATIENCE, Person};
 use c7n_testbed::stack::eventually;
 
-use played::{Ground, run};
+use played::{Ground, follow, run};
 
 /// The connections on which a process was asked for, once there are so many and all are closed.
 async fn closed(ground: &Ground, wanted: usize) -> Result<Vec<Connection>> {
@@ -166,5 +167,24 @@ async fn an_api_server_that_does_not_switch_says_why_and_its_connection_is_not_u
     ground.server.answers(Exec::Speaks(V4));
     let mut person = Person::at(ground.open(run("talk")).await?);
     ensure!(person.exit_code().await? == 7);
+    ground.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_waited_for_while_the_kubelet_does_not_know_its_pods_yet() -> Result<()> {
+    let ground = Ground::start(Exec::Speaks(V4)).await?;
+    ground.server.forgets_its_pod(3);
+    let mut line = ground.open(follow()).await?;
+    loop {
+        match line.next().await?.context("it goes on")? {
+            Frame::LogBytes(frame) => {
+                ensure!(frame.bytes == LOG, "{frame:?}");
+                break;
+            }
+            Frame::LogSource(source) => ensure!(source.message.is_empty(), "{source:?}"),
+            other => anyhow::bail!("{other:?}"),
+        }
+    }
+    drop(line);
     ground.end().await
 }

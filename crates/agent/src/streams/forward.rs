@@ -1,7 +1,7 @@
 //! Forwards one connection to a port of a pod.
 //!
 //! The protocol (`v4.channel.k8s.io`) has no half-close: a pod cannot be told that the person's side has said all. It goes on
-//! to be listened to, and is given up when nothing came of it for [`QUIET`].
+//! to be listened to, and is given up when nothing came of it for [`QUIET`], although it was read and had taken everything.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! An API server with one pod, of whose connections a test knows everything: an old one, or one that does not let a process be run.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, ensure};
@@ -63,6 +64,7 @@ pub struct ApiServer {
     pub url: String,
     known: Arc<Mutex<Vec<Connection>>>,
     exec: Arc<Mutex<Exec>>,
+    unknown: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -72,7 +74,8 @@ impl ApiServer {
         let url = format!("http://{}", listener.local_addr()?);
         let known = Arc::<Mutex<Vec<Connection>>>::default();
         let exec = Arc::new(Mutex::new(exec));
-        let (book, how) = (known.clone(), exec.clone());
+        let unknown = Arc::<AtomicUsize>::default();
+        let (book, how, forgotten) = (known.clone(), exec.clone(), unknown.clone());
         let task = tokio::spawn(each_connection(listener, move |stream| {
             let number = {
                 let mut known = locked(&book);
@@ -84,6 +87,7 @@ impl ApiServer {
                 number,
                 known: book.clone(),
                 exec: how.clone(),
+                unknown: forgotten.clone(),
             };
             connection.serve()
         }));
@@ -91,12 +95,18 @@ impl ApiServer {
             url,
             known,
             exec,
+            unknown,
             task,
         })
     }
 
     pub fn answers(&self, exec: Exec) {
         *locked(&self.exec) = exec;
+    }
+
+    /// So often from now on the kubelet says that it has no such pod, as one does that has just started.
+    pub fn forgets_its_pod(&self, times: usize) {
+        self.unknown.store(times, Ordering::SeqCst);
     }
 
     pub fn connections(&self) -> Vec<Connection> {
@@ -136,6 +146,7 @@ struct Served {
     number: usize,
     known: Arc<Mutex<Vec<Connection>>>,
     exec: Arc<Mutex<Exec>>,
+    unknown: Arc<AtomicUsize>,
 }
 
 impl Drop for Served {
@@ -149,6 +160,13 @@ impl Served {
         if let Some(connection) = locked(&self.known).get_mut(self.number) {
             what(connection);
         }
+    }
+
+    fn is_forgotten(&self) -> bool {
+        let once_less = |times: usize| times.checked_sub(1);
+        self.unknown
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, once_less)
+            .is_ok()
     }
 
     async fn serve(mut self) -> Result<()> {
@@ -168,6 +186,10 @@ impl Served {
                     }
                     Exec::Answers { status, body } => self.answer(status, &body).await?,
                 }
+            } else if path.ends_with("/log") && self.is_forgotten() {
+                let words = format!("pod \"{POD}\" does not exist");
+                self.answer("404 Not Found", &failure(404, "NotFound", &words))
+                    .await?;
             } else if path.ends_with("/log") {
                 return self
                     .endless(&format!("2026-01-01T00:00:00.000000001Z {LOG}"))
