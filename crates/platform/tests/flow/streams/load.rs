@@ -44,11 +44,14 @@ async fn come_and_go(site: &mut Site, number: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_streams_leave_nothing_behind() {
-    const AT_ONCE: usize = 40;
-    const ROUNDS: usize = 50;
+    // Many at once: each round waits for those who may come back.
+    const AT_ONCE: usize = 100;
+    const ROUNDS: usize = 20;
     let mut site = Site::open_with(|config| {
         config.stream_times.patience = Duration::from_millis(300);
         config.stream_times.farewell = Duration::from_millis(500);
+        config.streams_per_user = AT_ONCE as u32;
+        config.streams_per_cluster = AT_ONCE as u32;
     })
     .await;
     Box::pin(come_and_go(&mut site, AT_ONCE)).await;
