@@ -154,7 +154,7 @@ pub async fn serve(
     let streams = Streams::new(
         door.clone(),
         credentials.watch(),
-        access.client(),
+        &access,
         Arc::new(move |id| directory.namespace(id)),
         if config.no_exec { ExecIs::Off } else { ExecIs::On },
         works.clone(),

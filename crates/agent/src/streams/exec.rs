@@ -42,16 +42,21 @@ const SHELL_SHOWS: Duration = Duration::from_secs(10);
 const SHELL_STARTS: Duration = Duration::from_secs(2);
 
 pub async fn run(ground: &Ground, wish: RunProcess, gate: &Gate, seat: &mut Seat) -> Option<End> {
-    let starting: Starting = Box::pin(start(ground.client.clone(), ground.namespace.clone(), wish));
+    let starting: Starting = Box::pin(start(
+        ground.client.clone(),
+        ground.plain.clone(),
+        ground.namespace.clone(),
+        wish,
+    ));
     pump::run(ground, gate, seat, starting, None).await
 }
 
-async fn start(client: Client, namespace: String, wish: RunProcess) -> Result<Started, End> {
+async fn start(client: Client, plain: Client, namespace: String, wish: RunProcess) -> Result<Started, End> {
     let pod = pod::find(&client, &namespace, &wish.pod).await?;
     let container = target::container(&pod, &wish.container)?;
     target::must_run(&pod, &container)?;
     let attempt = Attempt {
-        client: &client,
+        plain: &plain,
         namespace: &namespace,
         container: &container,
         wish: &wish,
@@ -114,7 +119,7 @@ fn closed_early(why: &str) -> End {
 }
 
 struct Attempt<'a> {
-    client: &'a Client,
+    plain: &'a Client,
     namespace: &'a str,
     container: &'a str,
     wish: &'a RunProcess,
@@ -142,7 +147,7 @@ impl Attempt<'_> {
                     format!("{what} cannot be asked for: {error}; name a command"),
                 )
             })?;
-        let (mut wire, closes) = pod::connect(self.client, request, &what).await?;
+        let (mut wire, closes) = pod::connect(self.plain, request, &what).await?;
         let mut channels = ExecChannels {
             closes,
             stdin: wish.stdin,

@@ -1,7 +1,7 @@
 //! Forwards one connection to a port of a pod.
 //!
 //! The protocol (`v4.channel.k8s.io`) has no half-close: a pod cannot be told that the person's side has said all. It goes on
-//! to be listened to, and is given up when nothing came of it for [`QUIET`].
+//! to be listened to, and is given up when nothing came of it for [`QUIET`], although it was read and had taken everything.
 
 use std::time::Duration;
 
@@ -22,11 +22,16 @@ const ERROR: u8 = 1;
 const PORT: usize = 2;
 
 pub async fn run(ground: &Ground, wish: ForwardPort, gate: &Gate, seat: &mut Seat) -> Option<End> {
-    let starting: Starting = Box::pin(start(ground.client.clone(), ground.namespace.clone(), wish));
+    let starting: Starting = Box::pin(start(
+        ground.client.clone(),
+        ground.plain.clone(),
+        ground.namespace.clone(),
+        wish,
+    ));
     pump::run(ground, gate, seat, starting, Some(QUIET)).await
 }
 
-async fn start(client: Client, namespace: String, wish: ForwardPort) -> Result<Started, End> {
+async fn start(client: Client, plain: Client, namespace: String, wish: ForwardPort) -> Result<Started, End> {
     let port = u16::try_from(wish.port)
         .ok()
         .filter(|port| *port > 0)
@@ -60,7 +65,7 @@ async fn start(client: Client, namespace: String, wish: ForwardPort) -> Result<S
                 format!("{what} cannot be asked for: {error}; name another"),
             )
         })?;
-    let (wire, _) = pod::connect(&client, request, &what).await?;
+    let (wire, _) = pod::connect(&plain, request, &what).await?;
     Ok(Started {
         wire,
         channels: Box::new(PortChannels {

@@ -30,6 +30,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cluster::ClusterAccess;
 use crate::config::Token;
 use crate::environments::EnvironmentId;
 use crate::session::Door;
@@ -60,6 +61,8 @@ pub struct Streams {
 struct Shared {
     gate: Gate,
     client: Client,
+    /// For what must not be begun twice.
+    plain: Client,
     homes: Homes,
     exec: ExecIs,
     places: Arc<Semaphore>,
@@ -71,6 +74,7 @@ struct Shared {
 /// What a stream works with, once it is known to be in order.
 struct Ground {
     client: Client,
+    plain: Client,
     namespace: String,
     reviewer: Option<Reviewer>,
     shutdown: CancellationToken,
@@ -80,7 +84,7 @@ impl Streams {
     pub fn new(
         door: Door,
         credential: watch::Receiver<Option<Token>>,
-        client: Client,
+        access: &ClusterAccess,
         homes: Homes,
         exec: ExecIs,
         tracker: TaskTracker,
@@ -88,7 +92,8 @@ impl Streams {
     ) -> Self {
         let shared = Shared {
             gate: Gate::new(door, credential),
-            client,
+            client: access.client(),
+            plain: access.plain_client(),
             homes,
             exec,
             places: Arc::new(Semaphore::new(AT_ONCE)),
@@ -206,6 +211,7 @@ impl Shared {
         }
         Ok(Ground {
             client: self.client.clone(),
+            plain: self.plain.clone(),
             namespace,
             reviewer,
             shutdown: self.shutdown.clone(),

@@ -2,9 +2,14 @@
 //!
 //! Not kube's `AttachedProcess`: that copies everything through small pipes, and knows no end of the input.
 
+use std::future::poll_fn;
+use std::pin::pin;
+
 use bytes::Bytes;
 use c7n_stream::{End, EndCode, Finished, Part};
+use hyper_util::client::legacy::connect::capture_connection;
 use k8s_openapi::api::core::v1::Pod;
+use kube::client::Connection;
 use kube::{Api, Client, Resource};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
@@ -84,13 +89,14 @@ pub fn request(namespace: &str) -> kube::core::Request {
     kube::core::Request::new(Pod::url_path(&(), Some(namespace)))
 }
 
-/// Opens it; `what` is said where that fails.
+/// Opens it; `what` is said where that fails. By a client that makes the call once: after a gateway's 504 nobody knows whether
+/// the process runs.
 pub async fn connect(
-    client: &Client,
+    plain: &Client,
     request: http::Request<Vec<u8>>,
     what: &str,
 ) -> Result<(PodWire, Closes), End> {
-    let connection = match timeout(CALL, client.connect(request)).await {
+    let connection = match timeout(CALL, switched(plain, request)).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return Err(words::refused(&error, what)),
         Err(_) => return Err(words::late(what)),
@@ -109,6 +115,22 @@ pub async fn connect(
         .max_frame_size(Some(LONGEST));
     let socket = WebSocketStream::from_raw_socket(io, Role::Client, Some(limits)).await;
     Ok((Wire::new(socket), closes))
+}
+
+/// A connection that was asked to become something else is used for nothing more when it does not: who stands between may
+/// think otherwise of it (CVE-2018-1002105).
+async fn switched(plain: &Client, mut request: http::Request<Vec<u8>>) -> kube::Result<Connection> {
+    let used = capture_connection(&mut request);
+    let mut asked = pin!(plain.connect(request));
+    poll_fn(|context| {
+        let polled = asked.as_mut().poll(context);
+        // After each step, since it may be asked for on another connection when the first one turns out to be dead.
+        if let Some(connection) = used.connection_metadata().as_ref() {
+            connection.poison();
+        }
+        polled
+    })
+    .await
 }
 
 /// The image of a container, for words.

@@ -223,6 +223,10 @@ impl Pump<'_> {
                 }
             }
             Event::Quiet => {
+                if self.is_held_up() {
+                    self.quiet_until = self.quiet.map(|quiet| Instant::now() + quiet);
+                    return Ok(());
+                }
                 self.quiet_until = None;
                 return self.pod_over("its person has said all, and nothing more came");
             }
@@ -283,6 +287,16 @@ impl Pump<'_> {
         while !rest.is_empty() {
             let piece = rest.split_to(rest.len().min(MAX_PIECE));
             self.outward.push_back(part(piece));
+        }
+    }
+
+    /// It is known why nothing comes of the pod: nothing is read of it, or it does not take what was said before.
+    fn is_held_up(&self) -> bool {
+        match &self.pod {
+            Pod::Open(started) => {
+                !started.channels.has_ended() && (!self.outward.is_empty() || started.wire.writer.is_dirty())
+            }
+            Pod::Starting(_) | Pod::Closed(_) => false,
         }
     }
 
@@ -353,3 +367,6 @@ async fn pod(pod: &mut Pod, has_room: bool) -> Event {
         Pod::Closed(_) => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

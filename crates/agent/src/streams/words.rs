@@ -29,7 +29,7 @@ fn by_status(code: u16, message: &str, what: &str) -> End {
         ),
         404 => End::new(
             EndCode::NotFound,
-            format!("the API server has no {what}: {said}; look which pods there are"),
+            format!("the API server does not find {what}: {said}; look which pods there are"),
         ),
         400 => End::new(
             EndCode::NotFound,

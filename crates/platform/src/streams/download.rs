@@ -6,12 +6,11 @@ use axum::extract::ws::Message;
 use bytes::Bytes;
 use c7n_api::{NewStream, ReadLogs};
 use c7n_stream::{End, EndCode, Frame, LogSourceState};
-use futures_util::SinkExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::PollSender;
 
 use super::joint::Joint;
-use super::outlet::{Broken, Occupant};
+use super::outlet::Occupant;
 use super::state::Side;
 use super::{OpenError, Opener, Streams, seat};
 
@@ -33,8 +32,7 @@ impl Streams {
 
 /// The seat of a reader who has no socket of its own.
 async fn sit(streams: Streams, joint: Arc<Joint>, sender: mpsc::Sender<Message>) {
-    let sink = PollSender::new(sender.clone()).sink_map_err(|_| Broken);
-    let own = Arc::new(Occupant::new(sink));
+    let own = Arc::new(Occupant::new(PollSender::new(sender.clone())));
     if seat::greet(&streams, &joint, Side::Client, &own).await.is_err() {
         joint.lost(Side::Client, &own);
         return;

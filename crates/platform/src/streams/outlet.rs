@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::ws::Message;
@@ -24,9 +25,51 @@ pub enum Shut {
 
 /// Where it goes has ended.
 #[derive(Debug, Clone, Copy)]
-pub struct Broken;
+struct Broken;
 
 type Words = Pin<Box<dyn Sink<Message, Error = Broken> + Send>>;
+
+/// One that broke is not asked again, but by those who have not heard of it: `sink_map_err` panics at them.
+struct Breakable<S>(Option<Pin<Box<S>>>);
+
+impl<S: Sink<Message>> Breakable<S> {
+    fn step(
+        &mut self,
+        step: impl FnOnce(Pin<&mut S>) -> Poll<Result<(), S::Error>>,
+    ) -> Poll<Result<(), Broken>> {
+        let Some(sink) = &mut self.0 else {
+            return Poll::Ready(Err(Broken));
+        };
+        let stepped = step(sink.as_mut()).map_err(|_| Broken);
+        if matches!(stepped, Poll::Ready(Err(Broken))) {
+            self.0 = None;
+        }
+        stepped
+    }
+}
+
+impl<S: Sink<Message>> Sink<Message> for Breakable<S> {
+    type Error = Broken;
+
+    fn poll_ready(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        self.step(|sink| sink.poll_ready(context))
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Broken> {
+        match self.step(|sink| Poll::Ready(sink.start_send(message))) {
+            Poll::Ready(sent) => sent,
+            Poll::Pending => Err(Broken),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        self.step(|sink| sink.poll_flush(context))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        self.step(|sink| sink.poll_close(context))
+    }
+}
 
 /// One who sits on a seat. Both tasks of a stream write to it: the other end's with what it relays, its own with the rest.
 pub struct Occupant {
@@ -44,9 +87,10 @@ pub struct Occupant {
 }
 
 impl Occupant {
-    pub fn new(sink: impl Sink<Message, Error = Broken> + Send + 'static) -> Self {
+    pub fn new(sink: impl Sink<Message> + Send + 'static) -> Self {
+        let words: Words = Box::pin(Breakable(Some(Box::pin(sink))));
         Self {
-            outlet: Arc::new(Mutex::new(Box::pin(sink))),
+            outlet: Arc::new(Mutex::new(words)),
             gone: CancellationToken::new(),
             peer_due: AtomicBool::new(false),
             peer_changed: Notify::new(),
@@ -170,5 +214,35 @@ impl<'a> Blocked<'a> {
 impl Drop for Blocked<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+    use tokio_util::sync::PollSender;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_that_broke_takes_no_more_from_anybody() {
+        const LIMIT: Duration = Duration::from_secs(5);
+        let (sender, receiver) = mpsc::channel(1);
+        drop(receiver);
+        let occupant = Arc::new(Occupant::new(PollSender::new(sender)));
+        let mut relayed = occupant.open().await.unwrap();
+        assert_eq!(
+            relayed.feed(Bytes::from_static(b"x"), LIMIT).await,
+            Err(Shut::Gone)
+        );
+        drop(relayed);
+        // Its own task has not heard of it.
+        let mut own = occupant.open().await.unwrap();
+        assert_eq!(own.ping(LIMIT).await, Err(Shut::Gone));
+        assert_eq!(own.feed(Bytes::from_static(b"x"), LIMIT).await, Err(Shut::Gone));
+        assert_eq!(own.flush(LIMIT).await, Err(Shut::Gone));
+        assert_eq!(own.close(LIMIT).await, Err(Shut::Gone));
+        drop(own);
+        occupant.last_word(LIMIT).await;
     }
 }

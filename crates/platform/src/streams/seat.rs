@@ -7,11 +7,11 @@ use axum::extract::ws::WebSocket;
 use bytes::Bytes;
 use c7n_api::StreamKind;
 use c7n_stream::{EndCode, Frame, Seated, Ticket};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::time::{MissedTickBehavior, interval_at, timeout};
 
 use super::joint::Joint;
-use super::outlet::{Broken, Occupant, Shut};
+use super::outlet::{Occupant, Shut};
 use super::relay::{Last, relay};
 use super::state::{Side, resumes};
 use super::{Streams, tickets};
@@ -24,7 +24,7 @@ pub async fn sit(streams: Streams, joint: Arc<Joint>, side: Side, socket: WebSoc
     // The tracker lets a shutdown wait until the ends are told.
     let _token = inner.tasks.token();
     let (sink, mut source) = socket.split();
-    let own = Arc::new(Occupant::new(sink.sink_map_err(|_| Broken)));
+    let own = Arc::new(Occupant::new(sink));
     if greet(&streams, &joint, side, &own).await.is_err() {
         joint.lost(side, &own);
         return;

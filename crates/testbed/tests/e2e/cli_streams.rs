@@ -6,12 +6,12 @@ mod canary;
 mod copies;
 mod cutter;
 mod forward;
-mod logs;
+pub mod logs;
 mod processes;
 mod rights;
 mod shell;
 mod terminal;
-mod two_clusters;
+pub mod two_clusters;
 
 use std::process::Output;
 

@@ -3,11 +3,9 @@
 mod exec;
 mod leaks;
 mod logs;
-mod seam;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use c7n_agent::cluster::ClusterAccess;
@@ -16,6 +14,7 @@ use c7n_agent::lease::Fence;
 use c7n_agent::session::Door;
 use c7n_agent::streams::{ExecIs, Streams};
 use c7n_link::messages::{OpenStream, Wish};
+use c7n_testbed::ends::seam::{self, Line, PATIENCE, Seam};
 use c7n_testbed::stack::{Kubectl, eventually};
 use clap::Parser;
 use tokio::net::{TcpListener, TcpStream};
@@ -25,9 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::stand::TestCluster;
-use seam::{Line, Seam};
 
-const PATIENCE: Duration = Duration::from_secs(90);
 const ENVIRONMENT: &str = "e1";
 
 /// The agent's streams over a namespace of their own.
@@ -76,7 +73,7 @@ impl Ground {
         let streams = Streams::new(
             door,
             credential,
-            access.client(),
+            &access,
             Arc::new(move |id| (id.as_str() == ENVIRONMENT).then(|| home.clone())),
             exec,
             tracker.clone(),
@@ -201,18 +198,5 @@ impl CountedWay {
 
     fn connections(&self) -> usize {
         self.open.load(Ordering::SeqCst)
-    }
-}
-
-/// Small, seeded, the same everywhere (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (x ^ (x >> 31)) % sides
     }
 }

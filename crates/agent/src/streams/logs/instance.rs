@@ -2,13 +2,14 @@
 
 use c7n_stream::{LogPosition, Start};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::streams::target;
 
 /// One run of a container, as long as it has a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
-    /// Of the container runtime.
+    /// Of the container runtime; where the status names none, made of when it began.
     pub id: String,
     /// How many were before it.
     pub number: i32,
@@ -43,31 +44,46 @@ pub fn see(pod: &Pod, container: &str) -> Seen {
         return none;
     };
     let before = status.last_state.as_ref().and_then(|it| it.terminated.as_ref());
-    let instance = |id: Option<&String>, running: bool, before: Option<&ContainerStateTerminated>| {
-        let id = id.filter(|id| !id.is_empty())?;
-        Some(Instance {
-            id: id.clone(),
-            number: status.restart_count,
-            running,
-            before_ended_ns: before.map(ended_ns),
-        })
+    let number = status.restart_count;
+    let instance = |id: String, running: bool, before: Option<&ContainerStateTerminated>| Instance {
+        id,
+        number,
+        running,
+        before_ended_ns: before.map(ended_ns),
     };
-    let found = match state {
-        Some(state) if state.running.is_some() => instance(status.container_id.as_ref(), true, before),
-        Some(state) if state.terminated.is_some() => {
-            let ended = state.terminated.as_ref();
-            let id = ended
-                .and_then(|it| it.container_id.as_ref())
-                .or(status.container_id.as_ref());
-            instance(id, false, before)
+    let running = state.and_then(|it| it.running.as_ref());
+    let ended = state.and_then(|it| it.terminated.as_ref());
+    let found = match (running, ended) {
+        (Some(running), _) => {
+            let id = named(&status.container_id).unwrap_or_else(|| made(number, running.started_at.as_ref()));
+            Some(instance(id, true, before))
         }
-        // Between two runs the kubelet gives out the log of the last.
-        _ => instance(before.and_then(|it| it.container_id.as_ref()), false, None),
+        // Whether there is a log of one without an id is for the kubelet to say.
+        (None, Some(ended)) => {
+            let id = named(&ended.container_id)
+                .or_else(|| named(&status.container_id))
+                .unwrap_or_else(|| made(number, ended.started_at.as_ref()));
+            Some(instance(id, false, before))
+        }
+        // Between two runs the kubelet gives out the log of the last, if it knows its id.
+        (None, None) => before
+            .and_then(|it| named(&it.container_id))
+            .map(|id| instance(id, false, None)),
     };
     Seen {
         instance: found,
         ..none
     }
+}
+
+fn named(id: &Option<String>) -> Option<String> {
+    id.clone().filter(|id| !id.is_empty())
+}
+
+/// Some kubelets name no ids (kwok's). A run keeps its number and its beginning until it has ended.
+fn made(number: i32, began: Option<&Time>) -> String {
+    let began = began.map(|it| it.0.to_string()).unwrap_or_default();
+    format!("run {number} of {began}")
 }
 
 fn ended_ns(ended: &ContainerStateTerminated) -> i64 {
@@ -207,6 +223,38 @@ mod tests {
         }
         let none = seen(json!({"restarts": 0, "id": "", "state": waiting}));
         assert_eq!(none.why, "CrashLoopBackOff");
+        let lost = json!({"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}});
+        let none = seen(json!({"restarts": 1, "id": "", "state": waiting, "last": lost}));
+        assert_eq!(none.instance, None, "the kubelet has no log of it");
+    }
+
+    #[test]
+    fn a_container_that_runs_is_readable_without_an_id_and_is_the_same_when_it_has_ended() {
+        let running = |began: &str| json!({"running": {"startedAt": began}});
+        let ended = |began: &str| json!({"terminated": {"exitCode": 0, "startedAt": began, "finishedAt": "2026-01-01T00:00:09Z"}});
+        let (first, second) = ("2026-01-01T00:00:01Z", "2026-01-01T00:00:05Z");
+        for id in [json!(null), json!("")] {
+            let run = |restarts: i32, state: Value| {
+                let seen = seen(json!({"restarts": restarts, "id": id, "state": state}));
+                seen.instance.expect("its log can be asked for")
+            };
+            let begun = run(0, running(first));
+            assert!(begun.running);
+            let over = run(0, ended(first));
+            assert_eq!((over.id, over.running), (begun.id.clone(), false));
+            for next in [
+                run(1, running(first)),
+                run(0, running(second)),
+                run(1, running(second)),
+            ] {
+                assert_ne!(next.id, begun.id);
+            }
+            // Without any word about when.
+            assert_eq!(
+                run(0, json!({"running": {}})).id,
+                run(0, json!({"terminated": {"exitCode": 0}})).id
+            );
+        }
     }
 
     #[test]

@@ -88,6 +88,10 @@ pub async fn once(reader: &mut Reader, run: &Run) -> Result<Stopped, NobodyListe
     }
     let body = match opened {
         Ok(body) => body,
+        // A kubelet that has just started does not know its pods yet; that this one is gone is said by the watch.
+        Err(error) if params.follow && matches!(&error, Error::Api(status) if status.code == 404) => {
+            return Ok(Stopped::Broken(words::refused(&error, &what)));
+        }
         Err(error) => return Ok(refusal(&error, &what)),
     };
     let stopped = pass_on(reader, run, Box::pin(body), &what).await;

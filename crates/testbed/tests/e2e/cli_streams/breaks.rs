@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
-use c7n_testbed::stack::{Cli, ServerOptions, free_address};
+use c7n_testbed::stack::{Cli, ServerOptions, eventually, free_address};
 
 use super::Scene;
 use super::cutter::Cutter;
 use super::logs::{COUNTS, Followed, follows};
 use super::terminal::Terminal;
-use crate::stand::{Stand, TestCluster};
+use crate::stand::{PATIENCE, Stand, TestCluster};
 
 /// One way that can be cut between person and platform, and one between agent and platform.
 struct Cut {
@@ -75,6 +75,95 @@ async fn a_log_goes_on_without_gap_and_without_doubled_line() -> Result<()> {
         }
     }
     ensure!(cuts == 6);
+    followed.stop().await
+}
+
+/// Counts on where the run before it stopped, and ends when it is told to, between two lines.
+const COUNTS_OVER_RESTARTS: &str = "trap 'stop=1' TERM; i=$(cat /data/i 2>/dev/null || echo 0); \
+    while [ -z \"$stop\" ]; do i=$((i+1)); echo \"count $i\"; [ $((i % 25)) = 0 ] && sleep 0.05; done; echo $i > /data/i; exit 1";
+
+impl Cut {
+    async fn pod_that_counts_over_restarts(&self, name: &str) -> Result<()> {
+        let pod = serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": { "name": name, "namespace": self.scene.environment.namespace },
+            "spec": {
+                "terminationGracePeriodSeconds": 1,
+                "volumes": [{ "name": "data", "emptyDir": {} }],
+                "containers": [{
+                    "name": "app",
+                    "image": "c7n.local/sample:1",
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": ["sh", "-c", COUNTS_OVER_RESTARTS],
+                    "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
+                }],
+            },
+        });
+        self.scene.environment.kubectl.apply(&pod.to_string()).await?;
+        self.scene.runs(name).await
+    }
+
+    /// Ends the container's run; the first number of the next one, which goes on behind it.
+    async fn restart(&self, name: &str) -> Result<u64> {
+        let kubectl = &self.scene.environment.kubectl;
+        let namespace = self.scene.environment.namespace.as_str();
+        let restarts = async || -> Result<(u64, bool)> {
+            let pod = kubectl.json(&["-n", namespace, "get", "pod", name]).await?;
+            let status = &pod["status"]["containerStatuses"][0];
+            let number = status["restartCount"].as_u64().context("it has a number")?;
+            Ok((number, status["state"]["running"].is_object()))
+        };
+        let (before, _) = restarts().await?;
+        kubectl
+            .run(&["-n", namespace, "exec", name, "--", "sh", "-c", "kill 1"])
+            .await?;
+        eventually(
+            "the container is another one and counts",
+            2 * PATIENCE,
+            || async {
+                let (number, running) = restarts().await?;
+                ensure!(
+                    running && number == before + 1,
+                    "{number} after {before}, {running}"
+                );
+                let log = kubectl.run(&["-n", namespace, "logs", name]).await?;
+                let first = log.lines().next().and_then(|line| line.strip_prefix("count "));
+                ensure!(log.lines().count() > 200, "it has said too little");
+                Ok(first.context("it counts")?.parse()?)
+            },
+        )
+        .await
+    }
+}
+
+#[tokio::test]
+async fn a_log_goes_on_over_a_break_in_which_its_container_restarts() -> Result<()> {
+    let Some(cut) = Cut::open("restarted").await? else {
+        return Ok(());
+    };
+    cut.pod_that_counts_over_restarts("counts").await?;
+    let arguments = cut.scene.arguments("logs", &["-f", "counts"]);
+    let mut followed = Followed::start(cut.cli.command(&arguments))?;
+    let (mut last, mut enough) = (0, 500);
+    // The person is away from before the container's end until the next run has said much; then the agent is.
+    for way in [&cut.person, &cut.agent] {
+        while last < enough {
+            follows(&followed.line().await?, &mut last).map_err(|error| cut.scene.stand.explain(error))?;
+        }
+        way.shut();
+        let first = cut.restart("counts").await?;
+        way.open();
+        ensure!(
+            first > last,
+            "the run began with {first}, and {last} was read before"
+        );
+        // What was said before it, the whole of it, and a part of the run itself.
+        enough = first + 300;
+    }
+    while last < enough {
+        follows(&followed.line().await?, &mut last).map_err(|error| cut.scene.stand.explain(error))?;
+    }
     followed.stop().await
 }
 

@@ -1,6 +1,7 @@
 //! A way that can be cut: every connection through it is dropped in the middle, and the next one works.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 pub struct Cutter {
     pub address: SocketAddr,
     cuts: watch::Sender<u32>,
+    shut: Arc<AtomicBool>,
     heard: Arc<Mutex<Vec<u8>>>,
     task: JoinHandle<()>,
 }
@@ -23,12 +25,18 @@ impl Cutter {
         let (cuts, cut) = watch::channel(0);
         let heard = Arc::<Mutex<Vec<u8>>>::default();
         let book = heard.clone();
+        let shut = Arc::<AtomicBool>::default();
+        let is_shut = shut.clone();
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
                 let (mut cut, book) = (cut.clone(), book.clone());
                 cut.mark_unchanged();
+                // After that: who is shut out hears of one of both.
+                if is_shut.load(Ordering::SeqCst) {
+                    continue;
+                }
                 connections.spawn(async move {
                     tokio::select! {
                         _ = pass(near, target, &book) => {}
@@ -40,6 +48,7 @@ impl Cutter {
         Ok(Self {
             address,
             cuts,
+            shut,
             heard,
             task,
         })
@@ -48,6 +57,16 @@ impl Cutter {
     /// All connections that are open now.
     pub fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Cuts, and lets nobody through until it is opened.
+    pub fn shut(&self) {
+        self.shut.store(true, Ordering::SeqCst);
+        self.cut();
+    }
+
+    pub fn open(&self) {
+        self.shut.store(false, Ordering::SeqCst);
     }
 
     /// What went towards the target, of all connections.

@@ -84,7 +84,8 @@ async fn logs_and_exec_reach_two_clusters_through_a_proxy_with_a_password() -> R
     Ok(())
 }
 
-async fn pod(environment: &StandEnvironment) -> Result<()> {
+/// Says one line and waits.
+pub async fn pod(environment: &StandEnvironment) -> Result<()> {
     let pod = serde_json::json!({
         "apiVersion": "v1",
         "kind": "Pod",

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Joined, PODS, image};
 use crate::between::ConnectProxy;
+use crate::cli_streams::logs::Followed;
+use crate::cli_streams::two_clusters::pod as says;
 use crate::proxied::{PASSWORD, PASSWORD_IN_URL, USER};
 use crate::stand::{Stand, StandEnvironment, config_map};
 
@@ -56,6 +58,31 @@ impl Joined {
         Ok(())
     }
 
+    /// A log that is followed while a process, which ends with a code of its own, writes a line into it.
+    async fn streams(&self, environment: &StandEnvironment) -> Result<()> {
+        let told = |error| async { Err(self.explain(error).await) };
+        says(environment).await?;
+        let project = self.stand.project.as_str();
+        let arguments = |verb| vec![verb, "-p", project, "-e", environment.name.as_str()];
+        let log = [arguments("logs"), vec!["-f", "pod/says"]].concat();
+        let mut followed = Followed::start(self.stand.cli.command(&log))?;
+        match followed.line().await {
+            Ok(line) => ensure!(line == "hello from a container", "{line}"),
+            Err(error) => return told(error).await,
+        }
+        let script = "echo in the process; echo from the process > /proc/1/fd/1; exit 3";
+        let exec = [arguments("exec"), vec!["pod/says", "--", "sh", "-c", script]].concat();
+        let output = tokio::time::timeout(PODS, self.stand.cli.output(&exec)).await??;
+        if output.status.code() != Some(3) || output.stdout != b"in the process\n" {
+            return told(anyhow::anyhow!("{output:?}")).await;
+        }
+        match followed.line().await {
+            Ok(line) => ensure!(line == "from the process", "{line}"),
+            Err(error) => return told(error).await,
+        }
+        followed.stop().await
+    }
+
     async fn log(&self, pod: &str) -> Result<String> {
         self.kubectl.run(&["-n", &self.namespace, "logs", pod]).await
     }
@@ -90,6 +117,16 @@ async fn a_pod_behind_a_proxy_and_an_authority_of_its_own_delivers_and_its_crede
     let pod = name(&joined.ready_pods(1).await?[0]);
     let environment = joined.stand.environment("staging").await?;
     joined.delivers(&environment, "1").await?;
+
+    // Each stream has a socket of its own, which finds the same way.
+    let before = proxy.asked().iter().filter(|it| it.let_through).count();
+    joined.streams(&environment).await?;
+    let now = proxy.asked().iter().filter(|it| it.let_through).count();
+    ensure!(
+        now >= before + 2,
+        "{now} ways after {before}: {:?}",
+        proxy.asked()
+    );
 
     // Its credential grows old: another is in the Secret, the old one opens nothing any more, and the agent goes on.
     let second = eventually("the Secret has another credential", PODS, || async {

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use c7n_agent::streams::ExecIs;
 use c7n_link::messages::{ForwardPort, RunProcess, Wish};
 use c7n_stream::{EndCode, Frame, Part, Size};
+use c7n_testbed::ends::Dice;
+use c7n_testbed::ends::seam::{A_WHILE, PATIENCE, Person};
 use tokio::time::timeout;
 
-use super::seam::{A_WHILE, Person};
-use super::{Dice, Ground};
+use super::Ground;
 
 fn run(pod: &str, command: &[&str]) -> RunProcess {
     RunProcess {
@@ -147,7 +148,7 @@ async fn streams_what_cannot_be_run_is_told_in_words() -> Result<()> {
         words.contains("app (image c7n.local/pause:1) has neither bash nor sh"),
         "{words}"
     );
-    c7n_testbed::stack::eventually("the container has ended", super::PATIENCE, || async {
+    c7n_testbed::stack::eventually("the container has ended", PATIENCE, || async {
         let (code, words) = ground.refusal(run("over", &["ls"])).await?;
         anyhow::ensure!(
             code == EndCode::NotFound && words.contains("exit code 3"),
@@ -268,7 +269,7 @@ async fn streams_a_port_is_forwarded() -> Result<()> {
             port: 8080,
         })
     };
-    let page = c7n_testbed::stack::eventually("the page is there", super::PATIENCE, || async {
+    let page = c7n_testbed::stack::eventually("the page is there", PATIENCE, || async {
         let mut person = Person::at(ground.open(wish()).await?);
         let request = "GET / HTTP/1.1\r\nHost: site\r\nConnection: close\r\n\r\n";
         person

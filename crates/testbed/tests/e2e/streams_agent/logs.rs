@@ -7,10 +7,11 @@ use anyhow::{Context, Result, ensure};
 use c7n_agent::streams::ExecIs;
 use c7n_link::messages::{LogFrom, LogTarget, ReadLogs, Wish};
 use c7n_stream::{End, EndCode, Frame, LogPosition, LogSourceState};
+use c7n_testbed::ends::Dice;
+use c7n_testbed::ends::seam::{Line, PATIENCE};
 use c7n_testbed::stack::eventually;
 
-use super::seam::Line;
-use super::{Dice, Ground, PATIENCE};
+use super::Ground;
 
 fn of_pod(pod: &str) -> ReadLogs {
     ReadLogs {

@@ -18,8 +18,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 
-use super::PATIENCE;
+use super::Dice;
 
+/// For what must happen.
+pub const PATIENCE: Duration = Duration::from_secs(90);
 pub const CREDENTIAL: &str = "of-the-agent";
 
 type Socket = WebSocketStream<TcpStream>;
@@ -211,7 +213,7 @@ pub struct Person {
     pub error_output: Vec<u8>,
     pub last: Option<Part>,
     /// The line is cut after so many frames, again and again.
-    pub cuts: Option<(super::Dice, u64)>,
+    pub cuts: Option<(Dice, u64)>,
     pub broke: usize,
 }
 
