@@ -400,7 +400,7 @@ async fn streams_a_burst_of_fifty_megabytes_is_followed_to_its_end() -> Result<(
         return Ok(());
     };
     // In long lines: what the kubelet turns over more than once while it is read is lost, and each line costs it something.
-    let script = "until [ -e /go ]; do sleep 0.1; done; \
+    let script = "until [ -e /dev/shm/go ]; do sleep 0.1; done; \
                   busybox awk 'BEGIN {for (i = 1; i <= 6400; i++) printf \"%08000d\\n\", i}'; sleep 10000";
     ground.pod("flood", "", &[("app", script)]).await?;
     let follow = ReadLogs {
@@ -418,7 +418,7 @@ async fn streams_a_burst_of_fifty_megabytes_is_followed_to_its_end() -> Result<(
         "--",
         "sh",
         "-c",
-        ": > /go",
+        ": > /dev/shm/go",
     ];
     ground.kubectl.run(&go).await?;
     let (mut next, mut rest, mut bytes) = (1_u64, Vec::new(), 0);
