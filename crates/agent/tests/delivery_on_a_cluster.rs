@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use ground::Cluster;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One cluster for all promises: starting one takes seconds.
 #[tokio::test(flavor = "multi_thread")]

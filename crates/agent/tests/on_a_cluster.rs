@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use ground::Cluster;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One cluster for all promises: starting one takes seconds.
 #[tokio::test(flavor = "multi_thread")]

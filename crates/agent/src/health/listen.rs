@@ -206,18 +206,24 @@ mod tests {
             mute
         };
 
-        let asked = |path: &PathBuf| {
-            ask(Probe {
+        let begun = std::time::Instant::now();
+        let asked = async || loop {
+            let probe = Probe {
                 socket: path.clone(),
                 what: "readyz".into(),
-            })
+            };
+            match ask(probe).await {
+                // One who asks has little patience; on a busy machine too little.
+                Err(error) if error.to_string().contains("in time") && begun.elapsed().as_secs() < 30 => {}
+                answer => return answer,
+            }
         };
-        assert_eq!(asked(&path).await.unwrap_err().to_string(), "not yet");
+        assert_eq!(asked().await.unwrap_err().to_string(), "not yet");
         readiness.ready("stands by");
-        assert_eq!(asked(&path).await.unwrap(), "stands by");
+        assert_eq!(asked().await.unwrap(), "stands by");
 
         drop(mute);
         shutdown.cancel();
-        timeout(Duration::from_secs(5), running).await.unwrap().unwrap();
+        timeout(Duration::from_secs(60), running).await.unwrap().unwrap();
     }
 }

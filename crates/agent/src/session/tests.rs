@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the agent under test heard.
 #[derive(Clone)]
@@ -381,21 +381,23 @@ async fn what_the_agent_cannot_store_is_not_acknowledged_and_comes_again() {
     assert_eq!(agent.hears().await, Heard::Said(Box::new(spec(1))));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_refused_token_is_tried_again_slowly_and_a_busy_platform_when_it_says() {
     for (status, retry_after, at_least) in [(401, None, 5), (503, Some("7"), 7), (403, None, 5)] {
         let mut platform = Platform::new().await;
-        let _agent = Agent::start(&platform.url(), Some("token")).await;
+        let agent = Agent::start(&platform.url(), Some("token")).await;
 
+        let begun = tokio::time::Instant::now();
         platform.refuse(status, retry_after).await;
-        let refused = tokio::time::Instant::now();
-        platform.refuse(status, retry_after).await;
+        agent.readiness_becomes(|now| *now != Err("not yet".into())).await;
+        // Played only while the agent waits: real sockets do not stop a clock that is played.
+        tokio::time::pause();
+        platform.listener.accept().await.unwrap();
+        let waited = begun.elapsed();
+        tokio::time::resume();
 
-        assert!(
-            refused.elapsed() >= Duration::from_secs(at_least),
-            "{status}: {:?}",
-            refused.elapsed()
-        );
+        assert!(waited >= Duration::from_secs(at_least), "{status}: {waited:?}");
+        agent.stop().await;
     }
 }
 

@@ -271,7 +271,7 @@ fn a_bomb_is_refused_before_it_goes_off() {
     let refusal = refusal(&archive);
 
     assert!(refusal.contains("104857600 bytes when unpacked"), "{refusal}");
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 
     let one_file = Pack::chart("web", "1.0.0").header("web/x", b'0', "", 2 << 30);
     assert!(read(&one_file.tgz()).is_err());

@@ -10,15 +10,20 @@ use c7n_charts::{
 };
 use c7n_testbed::stack::charts::Packed;
 use c7n_testbed::stack::{Authority, ChartServer, Fault, TlsEnd};
+use tokio::time::timeout;
 
 use crate::pack::Pack;
 
-/// A client that asks the repository each time, and gives up soon.
+/// A client that asks the repository each time.
 pub fn client(cache: &Path) -> ChartClient {
+    client_with(cache, Duration::from_secs(60))
+}
+
+fn client_with(cache: &Path, deadline: Duration) -> ChartClient {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     ChartClient::new(ChartClientOptions {
         index_fresh: Duration::ZERO,
-        deadline: Duration::from_secs(3),
+        deadline,
         ..ChartClientOptions::new(cache)
     })
     .unwrap()
@@ -340,20 +345,31 @@ async fn what_is_not_as_told_is_refused() -> Result<()> {
 
 #[tokio::test]
 async fn slow_silent_and_endless_servers_are_left() -> Result<()> {
-    let ground = Ground::with(&[chart("web", "1.0.0")]).await?;
-    for (path, fault, words) in [
-        ("/index.yaml", Fault::Slow, "did not answer within 3 s"),
-        ("/index.yaml", Fault::Silent, "did not answer within 3 s"),
-        ("/index.yaml", Fault::Endless, "sends more than 67108864 bytes"),
-        ("/web-1.0.0.tgz", Fault::Slow, "did not answer within 3 s"),
-        ("/web-1.0.0.tgz", Fault::Endless, "sends more than 20971520 bytes"),
+    let mut ground = Ground::with(&[chart("web", "1.0.0")]).await?;
+    // Who sends too much is left because of that, however slow the machine is; who sends too little, soon.
+    let (soon, late) = (Duration::from_secs(2), Duration::from_secs(120));
+    for (path, fault, deadline, words) in [
+        ("/index.yaml", Fault::Slow, soon, "did not answer within 2 s"),
+        ("/index.yaml", Fault::Silent, soon, "did not answer within 2 s"),
+        (
+            "/index.yaml",
+            Fault::Endless,
+            late,
+            "sends more than 67108864 bytes",
+        ),
+        ("/web-1.0.0.tgz", Fault::Slow, soon, "did not answer within 2 s"),
+        (
+            "/web-1.0.0.tgz",
+            Fault::Endless,
+            late,
+            "sends more than 20971520 bytes",
+        ),
     ] {
         ground.server.heal();
         ground.server.fail(path, fault.clone());
-        let begun = Instant::now();
-        let refusal = ground.refusal("1.0.0").await;
+        ground.client = client_with(ground.folder.path(), deadline);
+        let refusal = timeout(2 * late, ground.refusal("1.0.0")).await?;
         assert!(refusal.contains(words), "{path} {fault:?}: {refusal}");
-        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     }
     Ok(())
 }
@@ -550,16 +566,19 @@ async fn a_big_index_is_parsed_once() -> Result<()> {
     let mut options = ChartClientOptions::new(ground.folder.path());
     options.index_fresh = Duration::ZERO;
     let client = ChartClient::new(options)?;
+    let begun = Instant::now();
     assert_eq!(client.versions(&url, "chart-7", None).await?.len(), 40);
+    let parsed = begun.elapsed();
 
     let begun = Instant::now();
     assert_eq!(client.versions(&url, "chart-299", None).await?.len(), 40);
+    let again = begun.elapsed();
 
     assert_eq!(ground.asked(), ["/index.yaml 200", "/index.yaml 304"]);
+    // A busy machine is slow with both.
     assert!(
-        begun.elapsed() < Duration::from_millis(500),
-        "{:?}",
-        begun.elapsed()
+        again < (parsed / 2).max(Duration::from_millis(500)),
+        "{again:?} after {parsed:?}"
     );
     Ok(())
 }

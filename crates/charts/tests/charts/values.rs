@@ -208,7 +208,8 @@ fn a_schema_that_would_never_end_is_refused_at_once() {
         );
     }
 
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // It would be years.
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
 /// References in a row, where the values lead to them and where they do not: a reader that follows them needs a deep stack.

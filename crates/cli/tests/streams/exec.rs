@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use c7n_stream::{End, EndCode, Finished, Frame, Part, Peer, Pipe};
 use tokio::io::AsyncWriteExt;
@@ -46,6 +48,7 @@ async fn a_process_goes_on_in_another_seat_and_its_exit_code_arrives() {
     // What is said now is lost on the way.
     pod.offer(Part::ErrorOutput(Bytes::from_static(b"err\n")));
     let _lost = pod.poll();
+    let broken = Instant::now();
     drop(seat);
 
     let mut seat = fake.seat(Some(2)).await;
@@ -64,6 +67,7 @@ async fn a_process_goes_on_in_another_seat_and_its_exit_code_arrives() {
     }
     pod.consumed();
     assert_eq!(typed, b"second");
+    let at_most = broken.elapsed();
     pod.offer(Part::Finished(Finished {
         exit_code: 5,
         message: String::new(),
@@ -79,7 +83,13 @@ async fn a_process_goes_on_in_another_seat_and_its_exit_code_arrives() {
         .unwrap();
     assert_eq!(output.status.code(), Some(5), "{output:?}");
     assert_eq!(output.stdout, b"out 1\n");
-    assert_eq!(output.stderr, b"err\n", "a short break is not told");
+    let words = String::from_utf8_lossy(&output.stderr);
+    if at_most < Duration::from_secs(1) {
+        assert_eq!(words, "err\n", "a short break is not told");
+    } else {
+        // On a busy machine it may have been long enough to be told.
+        assert!(words.lines().any(|line| line == "err"), "{words}");
+    }
 }
 
 #[tokio::test]

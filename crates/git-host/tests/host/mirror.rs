@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use c7n_git::{DEVOPS_SYNC, Mirror, RefusedKind};
 
-use crate::support::{AGENT_TOKEN, Setup, eventually, plain_git};
+use crate::support::{AGENT_TOKEN, Setup, connections_to, eventually, plain_git};
 
 const MAIN: &str = "refs/heads/main";
 
@@ -167,17 +167,6 @@ async fn the_shared_connection_ends_with_the_mirror() {
     // and when the mirror is dropped, it is gone.
     drop(mirror);
     eventually("the connection ends", || connections_to(port) == 0).await;
-}
-
-/// Established connections to a local port, from /proc/net/tcp.
-fn connections_to(port: u16) -> usize {
-    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let remote = format!("0100007F:{port:04X}");
-    let mine = |line: &&str| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        fields.get(2) == Some(&remote.as_str()) && fields.get(3) == Some(&"01")
-    };
-    table.lines().filter(mine).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]

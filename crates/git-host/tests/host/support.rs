@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::serve::ListenerExt;
 use c7n_git::{KeyPair, Mirror, Remote, Repository, Secret, Transport, ensure_key_pair, known_hosts_line};
@@ -344,13 +344,24 @@ pub async fn plain_git(folder: &Path, arguments: &[&str], environment: &[(&str, 
     }
 }
 
-/// Waits until `holds`, at most five seconds.
+/// Longer than anything takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
 pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..250 {
-        if holds() {
-            return;
-        }
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("not within five seconds: {what}");
+}
+
+/// Established connections to a local port, from /proc/net/tcp.
+pub fn connections_to(port: u16) -> usize {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let remote = format!("0100007F:{port:04X}");
+    let mine = |line: &&str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields.get(2) == Some(&remote.as_str()) && fields.get(3) == Some(&"01")
+    };
+    table.lines().filter(mine).count()
 }

@@ -1,6 +1,7 @@
 //! What the promises stand on: a cluster, the engine, the real `helm`, charts on disk.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -18,10 +19,12 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-pub const TIME: Duration = Duration::from_secs(60);
+/// Longer than anything here takes on a busy machine.
+pub const TIME: Duration = Duration::from_secs(120);
 
+#[derive(Clone)]
 pub struct Ground {
-    pub engine: WorkerEngine,
+    pub engine: Arc<WorkerEngine>,
     pub kubectl: Kubectl,
     pub kubeconfig: PathBuf,
     pub worker: PathBuf,
@@ -29,7 +32,9 @@ pub struct Ground {
     pub client: kube::Client,
     pub real_node: bool,
     helm: PathBuf,
-    folder: tempfile::TempDir,
+    /// What the promises of one lane write, and below it what belongs to all.
+    folder: PathBuf,
+    _top: Arc<tempfile::TempDir>,
 }
 
 impl Ground {
@@ -63,10 +68,9 @@ impl Ground {
         )
         .await?;
         let client = kube::Client::try_from(config)?;
-        let mut options = WorkerOptions::new(&worker, kubeconfig, folder.path().join("workers"));
-        options.processes = 2;
+        let options = WorkerOptions::new(&worker, kubeconfig, folder.path().join("workers"));
         Ok(Self {
-            engine: WorkerEngine::new(options),
+            engine: Arc::new(WorkerEngine::new(options)),
             store: ReleaseStore::new(client.clone()),
             client,
             kubectl,
@@ -74,13 +78,26 @@ impl Ground {
             worker,
             real_node,
             helm,
-            folder,
+            folder: folder.path().to_path_buf(),
+            _top: Arc::new(folder),
         })
+    }
+
+    /// The same cluster for promises that are played beside others: an engine and a folder of their own.
+    pub fn lane(&self, name: &str, processes: usize) -> Self {
+        let folder = self.folder.join(name);
+        let mut options = WorkerOptions::new(&self.worker, &self.kubeconfig, folder.join("workers"));
+        options.processes = processes;
+        Self {
+            engine: Arc::new(WorkerEngine::new(options)),
+            folder,
+            ..self.clone()
+        }
     }
 
     /// Options for an engine of a promise's own.
     pub fn options(&self, name: &str) -> WorkerOptions {
-        WorkerOptions::new(&self.worker, &self.kubeconfig, self.folder.path().join(name))
+        WorkerOptions::new(&self.worker, &self.kubeconfig, self.folder.join(name))
     }
 
     /// A namespace of the promise's own, empty.
@@ -97,7 +114,7 @@ impl Ground {
 
     pub fn pack(&self, chart: &ChartFolder) -> Result<Chart> {
         let archive = chart.pack()?;
-        let folder = self.folder.path().join(&archive.digest()[..12]);
+        let folder = self.folder.join(&archive.digest()[..12]);
         std::fs::create_dir_all(&folder)?;
         Ok(Chart {
             archive: write(&archive, &folder)?,
@@ -105,7 +122,7 @@ impl Ground {
     }
 
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     /// The real program, as a person would call it.
@@ -113,9 +130,9 @@ impl Ground {
         let output = Command::new(&self.helm)
             .args(arguments)
             .env("KUBECONFIG", &self.kubeconfig)
-            .env("HELM_CACHE_HOME", self.folder.path().join("helm-cache"))
-            .env("HELM_CONFIG_HOME", self.folder.path().join("helm-config"))
-            .env("HELM_DATA_HOME", self.folder.path().join("helm-data"))
+            .env("HELM_CACHE_HOME", self.folder.join("helm-cache"))
+            .env("HELM_CONFIG_HOME", self.folder.join("helm-config"))
+            .env("HELM_DATA_HOME", self.folder.join("helm-data"))
             .kill_on_drop(true)
             .output()
             .await

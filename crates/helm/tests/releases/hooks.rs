@@ -70,43 +70,71 @@ pub async fn that_fail_say_why(ground: &Ground) -> Result<()> {
     // A first install is made again, with the hooks of an install.
     let made = ground.install(install(&id, &chart, "")).await?;
     assert_eq!(made.hooks[0].event, HookEvent::PreInstall);
+    Ok(())
+}
 
-    // A rollback and an uninstallation whose hook fails leave nothing pending.
-    for (values, status) in [
-        ("fail: pre-upgrade", ReleaseStatus::Failed),
-        ("fail: post-upgrade", ReleaseStatus::Failed),
-    ] {
+/// The newest revision. What fails with its hook leaves none pending.
+async fn last(ground: &Ground, id: &ReleaseId) -> Result<Option<(u32, ReleaseStatus)>> {
+    let last = ground.store.heads(id).await?.pop();
+    Ok(last.map(|head| (head.revision, head.status)))
+}
+
+pub async fn that_fail_end_an_upgrade(ground: &Ground) -> Result<()> {
+    let namespace = ground.namespace("failing-upgrade").await?;
+    let chart = ground.chart("hooks")?;
+    let id = ReleaseId::new(&namespace, "h");
+    ground.install(install(&id, &chart, "")).await?;
+    for (values, revision) in [("fail: pre-upgrade", 2), ("fail: post-upgrade", 3)] {
         let failed = ground
             .upgrade(upgrade(&id, &chart, values, 2))
             .await
             .expect_err("it cannot go well");
         assert!(matches!(failed, EngineError::Hook { .. }), "{failed}");
-        let last = ground.store.heads(&id).await?.pop();
-        assert_eq!(last.map(|head| head.status), Some(status), "{values}");
+        assert_eq!(
+            last(ground, &id).await?,
+            Some((revision, ReleaseStatus::Failed)),
+            "{values}"
+        );
     }
-    let good = ground
-        .upgrade(upgrade(&id, &chart, "fail: pre-delete", 3))
-        .await?;
+    ground.upgrade(upgrade(&id, &chart, "", 3)).await?;
+    Ok(())
+}
+
+pub async fn that_fail_end_an_uninstallation(ground: &Ground) -> Result<()> {
+    let namespace = ground.namespace("failing-uninstall").await?;
+    let chart = ground.chart("hooks")?;
+    let id = ReleaseId::new(&namespace, "h");
+    let made = ground.install(install(&id, &chart, "fail: pre-delete")).await?;
     let failed = ground
         .uninstall(&id, History::Forget)
         .await
         .expect_err("it cannot go well");
     assert!(matches!(failed, EngineError::Hook { .. }), "{failed}");
-    let last = ground.store.heads(&id).await?.pop();
     assert_eq!(
-        last.map(|head| (head.revision, head.status)),
-        Some((good.revision, ReleaseStatus::Failed))
+        last(ground, &id).await?,
+        Some((made.revision, ReleaseStatus::Failed))
     );
-    ground
-        .upgrade(upgrade(&id, &chart, "fail: pre-rollback", 4))
-        .await?;
-    let next = ground.upgrade(upgrade(&id, &chart, "say: on", 5)).await?;
+    ground.upgrade(upgrade(&id, &chart, "", 2)).await?;
+    ground.uninstall(&id, History::Forget).await?;
+    Ok(())
+}
+
+pub async fn that_fail_end_a_rollback(ground: &Ground) -> Result<()> {
+    let namespace = ground.namespace("failing-rollback").await?;
+    let chart = ground.chart("hooks")?;
+    let id = ReleaseId::new(&namespace, "h");
+    ground.install(install(&id, &chart, "fail: pre-rollback")).await?;
+    let next = ground.upgrade(upgrade(&id, &chart, "say: on", 2)).await?;
     let failed = ground
         .rollback(&id, next.revision - 1)
         .await
         .expect_err("it cannot go well");
     assert!(matches!(failed, EngineError::Hook { .. }), "{failed}");
-    ground.upgrade(upgrade(&id, &chart, "", 6)).await?;
+    assert_eq!(
+        last(ground, &id).await?,
+        Some((next.revision + 1, ReleaseStatus::Failed))
+    );
+    ground.upgrade(upgrade(&id, &chart, "", 3)).await?;
     ground.uninstall(&id, History::Forget).await?;
     Ok(())
 }

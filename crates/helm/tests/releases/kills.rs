@@ -8,7 +8,9 @@ use c7n_helm::{
     Chart, EngineError, HelmEngine, Recovered, ReleaseId, ReleaseStatus, SpecDigest, WorkerEngine,
 };
 use c7n_testbed::stack::charts::ChartFolder;
-use serde_json::Value;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -221,17 +223,13 @@ impl Story<'_> {
 
         let part = values.trim_start_matches("part: ");
         let wanted: BTreeSet<String> = ["always", part].map(|name| format!("{}-{name}", id.name)).into();
-        let found: BTreeSet<String> = self
-            .ground
-            .kubectl
-            .json(&["get", "configmap", "-n", self.namespace])
-            .await?["items"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|item: &Value| item["metadata"]["name"].as_str())
+        let maps: Api<ConfigMap> = Api::namespaced(self.ground.client.clone(), self.namespace);
+        let found: BTreeSet<String> = maps
+            .list(&ListParams::default())
+            .await?
+            .iter()
+            .map(|map| map.name_any())
             .filter(|name| name.starts_with(&format!("{}-", id.name)))
-            .map(str::to_owned)
             .collect();
         ensure!(found == wanted, "{found:?}, wanted: {wanted:?}; {shown}");
         Ok(())

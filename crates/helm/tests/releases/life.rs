@@ -137,7 +137,7 @@ pub async fn a_failed_upgrade_is_rolled_back(ground: &Ground) -> Result<()> {
 
     let mut request = upgrade(&id, &chart, "message: two\nimage: c7n.local/missing:1", 2);
     request.on_failure = OnFailure::RollBack;
-    request.deployment.timeout = Duration::from_secs(8);
+    request.deployment.timeout = Duration::from_secs(12);
     let failed = ground.upgrade(request).await.expect_err("it cannot go well");
 
     let EngineError::RolledBack { revision: 3, cause } = failed else {

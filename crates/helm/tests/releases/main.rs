@@ -1,6 +1,7 @@
 //! The Helm engine on a real API server, beside the real `helm`.
 //!
-//! One file per promise, one cluster for all: the one that `cargo xtask test` has started, or one of its own.
+//! One file per promise, one cluster for all: the one that `cargo xtask test` has started, or one of its own. They are played
+//! in lanes beside each other.
 //! `C7N_PROMISE=WORD` plays only the promises whose name holds that word.
 
 mod by_hand;
@@ -39,15 +40,31 @@ async fn releases_on_a_cluster() -> Result<()> {
             (Some(cluster), ground)
         }
     };
-    let outcome = promises(&ground).await;
-    ground.engine.shut_down().await;
+    let outcome = Box::pin(lanes(&ground)).await;
     if let Some(cluster) = cluster {
         cluster.stop().await?;
     }
     outcome
 }
 
-async fn promises(ground: &Ground) -> Result<()> {
+/// What waits most goes beside the rest. Each lane has an engine of its own, so that none takes the workers of another.
+async fn lanes(ground: &Ground) -> Result<()> {
+    let [first, second, third, fourth] =
+        [("most", 2), ("limits", 2), ("kills", 2), ("hooks", 4)].map(|lane| ground.lane(lane.0, lane.1));
+    let outcome = tokio::try_join!(
+        most(&first),
+        limits_and_recovery(&second),
+        play("kills", kills::at_each_call_leave_nothing_behind(&third)),
+        hooks_that_run(&fourth),
+    );
+    for lane in [&first, &second, &third, &fourth] {
+        lane.engine.shut_down().await;
+    }
+    outcome.map(drop)
+}
+
+/// One after the other: two of these make the same kind in the cluster.
+async fn most(ground: &Ground) -> Result<()> {
     play("life", life::from_install_to_uninstall(ground)).await?;
     play("life again", life::a_kept_history_goes_on(ground)).await?;
     play(
@@ -85,22 +102,41 @@ async fn promises(ground: &Ground) -> Result<()> {
     play("stored", stored::records_are_read_without_helm(ground)).await?;
     play("stopped", stopped::a_release_runs_at_no_moment(ground)).await?;
     play("shapes", shapes::charts_of_every_shape(ground)).await?;
-    play("shapes many", shapes::many_objects_and_long_values(ground)).await?;
+    play("shapes many", shapes::many_objects_and_long_values(ground)).await
+}
+
+/// Their charts run wild, and workers are killed here.
+async fn limits_and_recovery(ground: &Ground) -> Result<()> {
     play("limits loop", limits::a_chart_that_loops_is_ended_alone(ground)).await?;
     play("limits memory", limits::a_greedy_chart_is_ended(ground)).await?;
     play("limits archive", limits::bad_archives_are_refused(ground)).await?;
     play("limits cancel", limits::an_operation_is_cancelled_at_once(ground)).await?;
-    play("recovery", recovery::a_killed_worker_leaves_nothing_stuck(ground)).await?;
-    play("kills", kills::at_each_call_leave_nothing_behind(ground)).await?;
-    if ground.real_node {
-        play("hooks", hooks::run_and_are_reported(ground)).await?;
-        play("hooks failed", hooks::that_fail_say_why(ground)).await?;
-        play("hooks test", hooks::tests_run_on_demand(ground)).await?;
-        play("life way back", life::a_failed_upgrade_is_rolled_back(ground)).await?;
-    } else {
+    play("recovery", recovery::a_killed_worker_leaves_nothing_stuck(ground)).await
+}
+
+async fn hooks_that_run(ground: &Ground) -> Result<()> {
+    if !ground.real_node {
         eprintln!("NOT TRIED: hooks that really run (this machine has no real node)");
+        return Ok(());
     }
-    Ok(())
+    // They wait for pods nearly all of their time: four at once, as many as there are workers.
+    tokio::try_join!(
+        play("hooks failed rollback", hooks::that_fail_end_a_rollback(ground)),
+        play(
+            "hooks failed uninstall",
+            hooks::that_fail_end_an_uninstallation(ground)
+        ),
+        async {
+            play("hooks failed upgrade", hooks::that_fail_end_an_upgrade(ground)).await?;
+            play("hooks failed", hooks::that_fail_say_why(ground)).await
+        },
+        async {
+            play("hooks", hooks::run_and_are_reported(ground)).await?;
+            play("hooks test", hooks::tests_run_on_demand(ground)).await?;
+            play("life way back", life::a_failed_upgrade_is_rolled_back(ground)).await
+        },
+    )
+    .map(drop)
 }
 
 async fn play(name: &str, promise: impl Future<Output = Result<()>>) -> Result<()> {

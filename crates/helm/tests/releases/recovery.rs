@@ -1,7 +1,5 @@
 //! A worker that is killed in the middle leaves nothing stuck (faults 7).
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, bail, ensure};
 use c7n_helm::{
     EngineError, HelmEngine, History, Recovered, ReleaseId, ReleaseStatus, Rollback, Uninstall, WorkerEngine,
@@ -167,6 +165,5 @@ pub fn kill_workers_of(home: &std::path::Path) -> Result<()> {
     if killed == 0 {
         bail!("no worker runs in {}", home.display());
     }
-    std::thread::sleep(Duration::from_millis(50));
     Ok(())
 }

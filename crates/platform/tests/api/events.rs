@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::server::{Person, Server};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Stream {
     bytes: std::pin::Pin<Box<dyn futures_util::Stream<Item = reqwest::Result<bytes::Bytes>> + Send>>,
@@ -230,7 +230,8 @@ async fn open_streams_do_not_hold_up_the_end() {
     stream.block().await.unwrap();
     let began = std::time::Instant::now();
     server.platform.stop().await;
-    assert!(began.elapsed() < Duration::from_secs(5));
+    // It waits ten seconds for what does not end.
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

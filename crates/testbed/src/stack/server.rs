@@ -1,7 +1,9 @@
 //! A platform server in a folder of its own.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -164,7 +166,7 @@ fn spawn(binaries: &Binaries, folder: &Path, options: &ServerOptions) -> Result<
 async fn wait<T>(process: &mut Process, ask: impl AsyncFn() -> Result<T>) -> Result<T> {
     let process = std::cell::RefCell::new(process);
     let ended = std::cell::RefCell::new(None);
-    let answer = eventually("the server starts", Duration::from_secs(20), || async {
+    let answer = eventually("the server starts", Duration::from_secs(60), || async {
         if let Err(error) = process.borrow_mut().check() {
             *ended.borrow_mut() = Some(error);
             return Ok(None);
@@ -179,7 +181,24 @@ async fn wait<T>(process: &mut Process, ask: impl AsyncFn() -> Result<T>) -> Res
     }
 }
 
-/// A loopback port that is free now. Between this and its use another program may take it; the start then says so.
+/// Below the range that the kernel lends to outgoing connections, and beside that of the local clusters: a port of either could
+/// be taken between choice and use, and while a server is down.
+const PORTS: Range<u16> = 12_000..20_000;
+
+/// A loopback port that is free now, and that this program has not given out lately.
 pub fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+    static GIVEN: AtomicUsize = AtomicUsize::new(0);
+    let spread = usize::try_from(std::process::id())?.wrapping_mul(7919);
+    for _ in PORTS {
+        let at = spread.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % PORTS.len();
+        let port = PORTS.start + u16::try_from(at)?;
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return Ok(listener.local_addr()?);
+        }
+    }
+    anyhow::bail!(
+        "no free port between {} and {} on 127.0.0.1",
+        PORTS.start,
+        PORTS.end
+    )
 }

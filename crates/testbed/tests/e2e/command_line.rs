@@ -1,8 +1,9 @@
 //! What a person sees in the terminal.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use c7n_testbed::stack::eventually;
 
-use crate::stand::{Stand, config_map};
+use crate::stand::{PATIENCE, Stand, config_map};
 
 #[tokio::test]
 async fn watch_ends_when_the_commit_has_arrived_and_history_tells_the_story() -> Result<()> {
@@ -53,11 +54,15 @@ async fn watch_ends_when_the_commit_has_arrived_and_history_tells_the_story() ->
         history.contains(short) && history.contains("+1 ~0 -0") && history.contains("applied"),
         "{history}"
     );
-    let tree = stand
-        .cli
-        .run(&["env", "objects", "-p", &stand.project, "staging"])
-        .await?;
-    assert!(tree.contains("ConfigMap a") && tree.contains("a.yaml"), "{tree}");
+    eventually("the object is shown", PATIENCE, || async {
+        let tree = stand
+            .cli
+            .run(&["env", "objects", "-p", &stand.project, "staging"])
+            .await?;
+        ensure!(tree.contains("ConfigMap a") && tree.contains("a.yaml"), "{tree}");
+        Ok(())
+    })
+    .await?;
 
     let late = stand
         .cli

@@ -100,6 +100,17 @@ async fn a_cluster_whose_agent_is_gone_for_good_can_be_forgotten() -> Result<()>
     let forget_environment = ["env", "delete", "-p", &project, "staging", "--forget", "--yes"];
     let refused = stand.cli.output(&forget_environment).await?;
     ensure!(!refused.status.success(), "its agent is connected");
+    // What stays is known by what the agent has told of it.
+    eventually("the object is told", PATIENCE, || async {
+        let told = stand.objects("staging").await?;
+        ensure!(
+            told.iter().filter(|it| it.file.is_some()).count() == 1,
+            "{told:?}"
+        );
+        Ok(())
+    })
+    .await
+    .map_err(|error| stand.explain(error))?;
 
     stand.agents[0].kill().await?;
     stand.cluster_becomes("east", ClusterState::Disconnected).await?;

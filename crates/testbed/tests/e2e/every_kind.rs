@@ -15,8 +15,14 @@ async fn every_kind_is_created_changed_and_deleted() -> Result<()> {
         environment.copy.write(file, &text)?;
     }
     let first = environment.copy.publish("All kinds").await?;
-    let seen = stand.converges("staging", &first).await?;
-    assert!(seen.health.healthy > 0);
+    stand.converges("staging", &first).await?;
+    eventually("healthy objects are counted", PATIENCE, || async {
+        let seen = stand.show("staging").await?;
+        ensure!(seen.health.healthy > 0, "{:?}", seen.health);
+        Ok(())
+    })
+    .await
+    .map_err(|error| stand.explain(error))?;
 
     let kinds = [
         ("deployment", "web"),

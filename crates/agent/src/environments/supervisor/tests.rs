@@ -16,7 +16,7 @@ use super::super::world::{Deliver, Obstacle, Pass};
 use super::*;
 use crate::cluster::Kinds;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Writes down what is asked of it.
 #[derive(Clone)]

@@ -112,6 +112,20 @@ impl StreamEnd {
         self.say(log_bytes(text)).await;
     }
 
+    /// Everything that was said is carried out: the platform answers a ping in its turn.
+    pub async fn settled(&mut self) {
+        let mark = Bytes::from_static(b"settled");
+        self.send(Message::Ping(mark.clone())).await;
+        loop {
+            let next = timeout(PATIENCE, self.socket.next()).await;
+            match next.expect("a pong in time") {
+                Some(Ok(Message::Pong(payload))) if payload == mark => return,
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
     /// The next frame; `None` when the socket is over.
     pub async fn frame(&mut self) -> Option<Frame> {
         loop {

@@ -223,7 +223,8 @@ async fn there_are_only_so_many_of_a_user_and_of_a_cluster() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminal_that_nobody_uses_is_ended() {
-    let mut site = Site::open_with(|config| config.stream_times.minute = Duration::from_millis(25)).await;
+    // The half an hour of an environment is four and a half seconds.
+    let mut site = Site::open_with(|config| config.stream_times.minute = Duration::from_millis(150)).await;
     let admin = site.server.admin();
     let mut log = site.joined(&admin, logs()).await;
     let Running {
@@ -233,15 +234,15 @@ async fn a_terminal_that_nobody_uses_is_ended() {
         ..
     } = site.joined(&admin, exec()).await;
     let began = std::time::Instant::now();
-    for seq in 0..5 {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    for seq in 0..6 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
         client.input(seq, "x").await;
         agent.said().await;
     }
     let end = client.ended().await;
     told(&end, EndCode::Idle);
     assert!(
-        began.elapsed() > Duration::from_millis(1500),
+        began.elapsed() > Duration::from_secs(10),
         "what is typed keeps it"
     );
     agent.ended().await;

@@ -105,6 +105,7 @@ async fn an_exec_goes_on_after_a_break_on_either_way() {
     drop(client);
     agent.peer(false).await;
     agent.output(0, "into the void").await;
+    agent.settled().await;
     let mut client = join_client(&site.server, &reveal(&ticket)).await.ok().unwrap();
     client.peer(true).await;
     agent.peer(true).await;
@@ -172,7 +173,7 @@ async fn who_comes_back_takes_the_place_of_a_socket_that_is_half_open() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_come_back_ends_it_and_who_comes_in_time_hears_of_the_end() {
-    let mut site = Site::open_with(|config| config.stream_times.patience = Duration::from_secs(2)).await;
+    let mut site = Site::open_with(|config| config.stream_times.patience = Duration::from_millis(200)).await;
     let admin = site.server.admin();
     let Running {
         id,
@@ -189,6 +190,9 @@ async fn who_does_not_come_back_ends_it_and_who_comes_in_time_hears_of_the_end()
             .contains("did not come back")
     );
 
+    // Where there is time to come back.
+    let mut site = Site::open().await;
+    let admin = site.server.admin();
     let Running {
         client, mut agent, ..
     } = site.joined(&admin, exec()).await;

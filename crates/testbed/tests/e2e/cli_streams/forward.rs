@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
+use c7n_testbed::stack::eventually;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -37,6 +38,13 @@ async fn many_connections_reach_a_port_of_a_pod_at_once() -> Result<()> {
     };
     let (web, closed) = (port("8080").await?, port("9").await?);
 
+    // A pod runs before its program listens.
+    eventually("the program listens", PATIENCE, || async {
+        let answer = get(web).await?;
+        ensure!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+        Ok(())
+    })
+    .await?;
     let mut requests = JoinSet::new();
     for _ in 0..10 {
         requests.spawn(get(web));

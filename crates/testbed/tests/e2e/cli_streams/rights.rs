@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use c7n_testbed::stack::eventually;
 use serde_json::{Value, json};
 
 use super::api::Api;
 use super::terminal::Terminal;
 use super::{Scene, complaint};
+use crate::stand::PATIENCE;
 
 /// A right that is taken away ends what it allowed within so long; and some patience with a busy machine.
 const CUT: Duration = Duration::from_secs(30 + 10);
@@ -22,8 +24,12 @@ async fn a_developer_reads_logs_and_runs_nothing() -> Result<()> {
     let token = Api::of(&scene)?.person(&scene, "dora", "developer").await?;
     let dora = scene.stand.cli.with_token(&token);
 
-    let logs = dora.output(&scene.arguments("logs", &["web-a"])).await?;
-    ensure!(logs.status.success() && logs.stdout == b"hello\n", "{logs:?}");
+    eventually("what the pod said is shown", PATIENCE, || async {
+        let logs = dora.output(&scene.arguments("logs", &["web-a"])).await?;
+        ensure!(logs.status.success() && logs.stdout == b"hello\n", "{logs:?}");
+        Ok(())
+    })
+    .await?;
     for refused in [
         scene.arguments("exec", &["web-a", "--", "true"]),
         scene.arguments("cp", &["web-a:/etc/passwd", "/tmp/c7n-never-there"]),

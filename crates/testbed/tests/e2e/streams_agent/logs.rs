@@ -401,8 +401,8 @@ async fn streams_a_burst_of_fifty_megabytes_is_followed_to_its_end() -> Result<(
         return Ok(());
     };
     // In long lines: what the kubelet turns over more than once while it is read is lost, and each line costs it something.
-    let script =
-        "sleep 3; busybox awk 'BEGIN {for (i = 1; i <= 6400; i++) printf \"%08000d\\n\", i}'; sleep 10000";
+    let script = "until [ -e /dev/shm/go ]; do sleep 0.1; done; \
+                  busybox awk 'BEGIN {for (i = 1; i <= 6400; i++) printf \"%08000d\\n\", i}'; sleep 10000";
     ground.pod("flood", "", &[("app", script)]).await?;
     let follow = ReadLogs {
         follow: true,
@@ -410,6 +410,18 @@ async fn streams_a_burst_of_fifty_megabytes_is_followed_to_its_end() -> Result<(
     };
     let begun = Instant::now();
     let mut line = ground.open(Wish::Logs(follow)).await?;
+    while !matches!(line.next().await?.context("it goes on")?, Frame::LogSource(_)) {}
+    let go = [
+        "-n",
+        &ground.namespace,
+        "exec",
+        "flood",
+        "--",
+        "sh",
+        "-c",
+        ": > /dev/shm/go",
+    ];
+    ground.kubectl.run(&go).await?;
     let (mut next, mut rest, mut bytes) = (1_u64, Vec::new(), 0);
     while next <= 6400 {
         match line.next().await?.context("it goes on")? {
