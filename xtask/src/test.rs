@@ -11,6 +11,9 @@ use tokio::process::Command;
 use crate::build::{self, cargo, run as run_program};
 use crate::image;
 
+/// Of the test programs that `cargo test` runs: how many tests of one run at once.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask test                      everything, as CI does
@@ -88,6 +91,11 @@ async fn unit(rest: &[String]) -> Result<()> {
     // All but the tests on clusters, which `cargo test` leaves out (see crates/testbed/Cargo.toml).
     let mut command = cargo();
     command.args(["test", "--workspace", "--quiet", "--"]).args(rest);
+    if std::env::var_os(TEST_THREADS).is_none() {
+        // Nearly all that takes long among them waits for something.
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        command.env(TEST_THREADS, (2 * cores).to_string());
+    }
     run_program("cargo test", &mut command).await?;
     worker().await
 }
