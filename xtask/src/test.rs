@@ -12,6 +12,9 @@ use crate::attempts;
 use crate::build::{self, cargo, run as run_program};
 use crate::image;
 
+/// Of the test programs that `cargo test` runs: how many tests of one run at once.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask test                      everything, as CI does
@@ -92,12 +95,16 @@ async fn lint() -> Result<()> {
 }
 
 async fn unit(rest: &[String]) -> Result<Vec<String>> {
+    // Nearly all that takes long among them waits for something.
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let threads = std::env::var(TEST_THREADS).unwrap_or_else(|_| (2 * cores).to_string());
     let flaky = attempts::run(rest, |arguments| {
         // All but the tests on clusters, which `cargo test` leaves out (see crates/testbed/Cargo.toml).
         let mut command = cargo();
         command
             .args(["test", "--workspace", "--quiet", "--no-fail-fast", "--"])
-            .args(arguments);
+            .args(arguments)
+            .env(TEST_THREADS, &threads);
         command
     })
     .await?;
