@@ -3,6 +3,7 @@
 mod abuse;
 mod downloads;
 mod ends;
+mod full_disk;
 mod guards;
 mod lives;
 mod load;
