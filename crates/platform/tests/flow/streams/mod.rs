@@ -8,5 +8,6 @@ mod guards;
 mod lives;
 mod load;
 mod recordings;
+mod returns;
 mod seats;
 mod site;
