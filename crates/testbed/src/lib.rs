@@ -3,6 +3,7 @@
 //! - [`programs`]: the programs of a Kubernetes cluster, built once from Go modules and kept in a cache.
 //! - [`cluster`]: a cluster of one's own on this machine, or the user's cluster instead.
 //! - [`stack`]: the product's own programs, driven as its users drive them.
+//! - [`terminal`]: a pseudo-terminal with a program in it, as a person's window is.
 //!
 //! Nothing here is part of the product: no crate that is shipped depends on it.
 
@@ -10,3 +11,4 @@ pub mod cluster;
 pub mod image;
 pub mod programs;
 pub mod stack;
+pub mod terminal;

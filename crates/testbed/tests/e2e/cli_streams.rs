@@ -10,7 +10,6 @@ mod logs;
 mod processes;
 mod rights;
 mod shell;
-mod terminal;
 mod two_clusters;
 
 use std::process::Output;

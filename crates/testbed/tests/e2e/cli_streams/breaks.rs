@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
 use c7n_testbed::stack::{Cli, ServerOptions, free_address};
+use c7n_testbed::terminal::Terminal;
 
 use super::Scene;
 use super::cutter::Cutter;
 use super::logs::{COUNTS, Followed, follows};
-use super::terminal::Terminal;
 use crate::stand::{Stand, TestCluster};
 
 /// One way that can be cut between person and platform, and one between agent and platform.

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use c7n_testbed::terminal::Terminal;
 use serde_json::{Value, json};
 
 use super::api::Api;
-use super::terminal::Terminal;
 use super::{Scene, complaint};
 
 /// A right that is taken away ends what it allowed within so long; and some patience with a busy machine.
