@@ -4,6 +4,9 @@
     reason = "clippy allows it in test functions only, and these helpers belong to tests"
 )]
 
+mod breaks;
 mod exec;
 mod fake;
 mod logs;
+mod pod;
+mod program;

@@ -1,6 +1,7 @@
 //! A way that can be cut: every connection through it is dropped in the middle, and the next one works.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 pub struct Cutter {
     pub address: SocketAddr,
     cuts: watch::Sender<u32>,
+    closed: Arc<AtomicBool>,
     heard: Arc<Mutex<Vec<u8>>>,
     task: JoinHandle<()>,
 }
@@ -23,10 +25,15 @@ impl Cutter {
         let (cuts, cut) = watch::channel(0);
         let heard = Arc::<Mutex<Vec<u8>>>::default();
         let book = heard.clone();
+        let closed = Arc::<AtomicBool>::default();
+        let is_closed = closed.clone();
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
+                if is_closed.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let (mut cut, book) = (cut.clone(), book.clone());
                 cut.mark_unchanged();
                 connections.spawn(async move {
@@ -40,6 +47,7 @@ impl Cutter {
         Ok(Self {
             address,
             cuts,
+            closed,
             heard,
             task,
         })
@@ -48,6 +56,16 @@ impl Cutter {
     /// All connections that are open now.
     pub fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// All connections that are open now, and those that come until it is opened again.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.cut();
+    }
+
+    pub fn open_again(&self) {
+        self.closed.store(false, Ordering::SeqCst);
     }
 
     /// What went towards the target, of all connections.
