@@ -5,8 +5,10 @@
 )]
 
 mod breaks;
+mod colours;
 mod exec;
 mod fake;
+mod forward;
 mod logs;
 mod pod;
 mod program;
