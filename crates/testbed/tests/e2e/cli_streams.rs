@@ -11,6 +11,7 @@ mod processes;
 mod rights;
 mod shell;
 mod two_clusters;
+mod without_tar;
 
 use std::process::Output;
 
