@@ -4,6 +4,7 @@
 //! - [`cluster`]: a cluster of one's own on this machine, or the user's cluster instead.
 //! - [`stack`]: the product's own programs, driven as its users drive them.
 //! - [`ends`]: what the agent's streams are between, played.
+//! - [`terminal`]: a pseudo-terminal with a program in it, as a person's window is.
 //!
 //! Nothing here is part of the product: no crate that is shipped depends on it.
 
@@ -12,3 +13,4 @@ pub mod ends;
 pub mod image;
 pub mod programs;
 pub mod stack;
+pub mod terminal;

@@ -1,9 +1,10 @@
 //! `c7n port-forward`: each connection to a port of this machine is a stream of its own to a port of a pod.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use c7n_api::NewStream;
 use c7n_stream::{End, EndCode, Part};
@@ -16,12 +17,15 @@ use super::{Global, InEnvironment};
 use crate::streams::{Ended, Heard, Piped, Place, Signals};
 
 const CHUNK: usize = 32 << 10;
+/// To find a port that is free at every address.
+const ATTEMPTS: u32 = 10;
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   c7n port-forward -p shop -e staging web 8080          8080 here to 8080 of web's first pod
   c7n port-forward -p shop -e staging web-5d9c7b-x2x4z 5433:5432 9090
-  c7n port-forward -p shop -e staging web :80           any free port, told on standard output")]
+  c7n port-forward -p shop -e staging web :80           any free port, told on standard output
+  c7n port-forward -p shop -e staging web 8080 --address 127.0.0.2,::1")]
 pub struct PortForward {
     /// A pod, or an instance: then its first ready pod; `pod/NAME` and `instance/NAME` say which
     #[arg(value_name = "POD|INSTANCE")]
@@ -31,9 +35,35 @@ pub struct PortForward {
     ports: Vec<Ports>,
     #[command(flatten)]
     place: InEnvironment,
-    /// Where to listen; another address than a loopback one lets everybody in who reaches it
-    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    address: IpAddr,
+    /// Where to listen, apart by commas; `localhost` is 127.0.0.1 and ::1. Another address than a loopback one lets everybody in
+    /// who reaches it
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_delimiter = ',',
+        default_value = "localhost"
+    )]
+    address: Vec<Host>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Host {
+    /// Of the two loopback addresses, those that this machine has.
+    Localhost,
+    At(IpAddr),
+}
+
+impl FromStr for Host {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "localhost" {
+            return Ok(Self::Localhost);
+        }
+        text.parse()
+            .map(Self::At)
+            .map_err(|_| format!("`{text}` is no address; it looks like 127.0.0.1, ::1 or localhost"))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,22 +96,18 @@ pub async fn run(global: &Global, command: PortForward) -> Result<()> {
     let place = command.place.place(global)?;
     let mut signals = Signals::listen()?;
     let pod = place.pod(&command.name).await?;
-    if !command.address.is_loopback() {
-        eprintln!(
-            "c7n: everybody who reaches {} can use these ports",
-            command.address
-        );
+    for host in &command.address {
+        if let Host::At(address) = host
+            && !address.is_loopback()
+        {
+            eprintln!("c7n: everybody who reaches {address} can use these ports");
+        }
     }
     let mut listeners = Vec::new();
     for ports in &command.ports {
-        let wanted = SocketAddr::new(command.address, ports.local);
-        let listener = TcpListener::bind(wanted).await.with_context(|| {
-            format!(
-                "listening at {wanted}\n  next: choose another port, or any free one with `:{}`",
-                ports.remote
-            )
-        })?;
-        listeners.push((listener, ports.remote));
+        for listener in listen(&command.address, *ports).await? {
+            listeners.push((listener, ports.remote));
+        }
     }
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     for (listener, remote) in listeners {
@@ -99,6 +125,64 @@ pub async fn run(global: &Global, command: PortForward) -> Result<()> {
     stop.cancel();
     tasks.wait().await;
     Ok(())
+}
+
+/// The same port of all of them.
+async fn listen(hosts: &[Host], ports: Ports) -> Result<Vec<TcpListener>> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match listen_at(hosts, ports.local).await {
+            Ok(listeners) => return Ok(listeners),
+            // Free at the first address need not be free at the next.
+            Err((_, error))
+                if ports.local == 0 && attempt < ATTEMPTS && error.kind() == ErrorKind::AddrInUse => {}
+            Err((wanted, error)) => return Err(not_here(wanted, ports, &error)),
+        }
+    }
+}
+
+/// An error with where it was.
+async fn listen_at(hosts: &[Host], mut port: u16) -> Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
+    let mut listeners = Vec::new();
+    for host in hosts {
+        let addresses: &[IpAddr] = match host {
+            Host::At(address) => &[*address],
+            Host::Localhost => &[IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+        };
+        let mut missing = None;
+        let before = listeners.len();
+        for address in addresses {
+            let wanted = SocketAddr::new(*address, port);
+            let bound = TcpListener::bind(wanted).await;
+            match bound.and_then(|listener| Ok((listener.local_addr()?.port(), listener))) {
+                Ok((taken, listener)) => {
+                    port = taken;
+                    listeners.push(listener);
+                }
+                // A machine without IPv6, or without IPv4.
+                Err(error) if is_missing(&error) => missing = Some((wanted, error)),
+                Err(error) => return Err((wanted, error)),
+            }
+        }
+        if let Some(missing) = missing.filter(|_| listeners.len() == before) {
+            return Err(missing);
+        }
+    }
+    Ok(listeners)
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+}
+
+fn not_here(wanted: SocketAddr, ports: Ports, error: &io::Error) -> anyhow::Error {
+    let next = match error.kind() {
+        ErrorKind::AddrNotAvailable => "name an address of this machine with `--address`".to_owned(),
+        _ => format!("choose another port, or any free one with `:{}`", ports.remote),
+    };
+    anyhow!("listening at {wanted}: {error}\n  next: {next}")
 }
 
 #[derive(Clone)]
@@ -217,6 +301,18 @@ fn over(end: End) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_read_as_kubectl_reads_them() {
+        let at = |text: &str| Ok(Host::At(text.parse().unwrap()));
+        assert_eq!("localhost".parse(), Ok(Host::Localhost));
+        assert_eq!("127.0.0.2".parse(), at("127.0.0.2"));
+        assert_eq!("::1".parse(), at("::1"));
+        for text in ["", "example.com", "127.0.0.1:80", "[::1]"] {
+            let refused = text.parse::<Host>().unwrap_err();
+            assert!(refused.contains("it looks like"), "{refused}");
+        }
+    }
 
     #[test]
     fn ports_are_read_as_people_write_them() {

@@ -1,8 +1,9 @@
-//! When a break is worth a word, and when to dial again. Pure.
+//! When a break is worth a word, when to dial again, and what is said in the end.
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use anyhow::anyhow;
+use tokio::time::{Instant, sleep_until};
 
 /// A break that is over sooner is not told.
 const UNTOLD: Duration = Duration::from_secs(1);
@@ -41,6 +42,21 @@ impl Breaks {
     }
 }
 
+/// What the work gives, unless the person must be told something first.
+pub async fn unless_due<T>(due: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    let due = async {
+        match due {
+            Some(due) => sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = due => None,
+    }
+}
+
 /// How long to wait before the attempt with this number, from 0.
 pub fn pause(attempt: u32) -> Duration {
     match attempt {
@@ -48,6 +64,15 @@ pub fn pause(attempt: u32) -> Duration {
         _ => FIRST_PAUSE
             .saturating_mul(1 << (attempt - 1).min(10))
             .min(LONGEST_PAUSE),
+    }
+}
+
+/// The last attempt failed like this. What to do next is said once: a cause that knows better says it itself.
+pub fn given_up(what: &str, cause: &anyhow::Error, next: &str) -> anyhow::Error {
+    let cause = format!("{cause:#}");
+    match cause.contains("\n  next: ") {
+        true => anyhow!("{what}: {cause}"),
+        false => anyhow!("{what}: {cause}\n  next: {next}"),
     }
 }
 
@@ -73,6 +98,22 @@ mod tests {
         assert_eq!(breaks.due(), None, "once is enough");
         assert!(breaks.set(false, at(9000)));
         assert!(!breaks.set(false, at(9001)));
+    }
+
+    #[test]
+    fn what_to_do_next_is_said_once() {
+        let told = |cause: &'static str| {
+            let cause = anyhow!(cause).context("dialling");
+            given_up("it is over", &cause, "run it again").to_string()
+        };
+        assert_eq!(
+            told("no way"),
+            "it is over: dialling: no way\n  next: run it again"
+        );
+        assert_eq!(
+            told("no way\n  next: find one"),
+            "it is over: dialling: no way\n  next: find one"
+        );
     }
 
     #[test]

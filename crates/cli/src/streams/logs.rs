@@ -10,16 +10,16 @@ use c7n_api::{LogFrom, NewStream, ReadLogs};
 use c7n_stream::{EndCode, Frame, LogBytes, LogPosition, LogSource, LogSourceState, Peer, Seated};
 use tokio::time::{Instant, sleep};
 
-use super::breaks::{Breaks, pause};
-use super::socket::{Socket, is_final, misunderstood};
-use super::{Ended, Place, until};
+use super::breaks::{Breaks, given_up, pause, unless_due};
+use super::socket::{Socket, is_final, is_refused_ticket, misunderstood};
+use super::{Ended, Place};
 use crate::client::Refused;
 use crate::output::now_ms;
 
 /// How long a log that is read to its end is tried again, and one that is followed.
 const PATIENCE: Duration = Duration::from_secs(60);
 const FOLLOWING: Duration = Duration::from_secs(600);
-/// A stream that lasted so long has shown what `--tail` asked for.
+/// A stream that lasted so long has shown what `--tail` asked for, and that the way holds.
 const SETTLED: Duration = Duration::from_secs(5);
 
 pub enum Line {
@@ -50,9 +50,12 @@ pub struct Logs {
     numbers: HashMap<u32, usize>,
     opened: Instant,
     opened_ms: i64,
-    /// Attempts since something came, and until when they go on.
+    /// This socket was made.
+    up_since: Instant,
+    /// Attempts since something came, since when, and how long they go on.
     attempt: u32,
-    until: Instant,
+    broken_since: Instant,
+    patience: Duration,
     breaks: Breaks,
     /// The agent was there once.
     met: bool,
@@ -68,6 +71,12 @@ enum Way {
 
 impl Logs {
     pub async fn open(place: Place, wish: ReadLogs) -> Result<Self> {
+        let patience = if wish.follow { FOLLOWING } else { PATIENCE };
+        Self::open_for(place, wish, patience).await
+    }
+
+    /// A break may last so long.
+    async fn open_for(place: Place, wish: ReadLogs, patience: Duration) -> Result<Self> {
         let (socket, _) = dial(&place, wish.clone()).await?;
         let now = Instant::now();
         Ok(Self {
@@ -78,8 +87,10 @@ impl Logs {
             numbers: HashMap::new(),
             opened: now,
             opened_ms: now_ms(),
+            up_since: now,
             attempt: 0,
-            until: now,
+            broken_since: now,
+            patience,
             breaks: Breaks::default(),
             met: false,
             failed: false,
@@ -110,20 +121,15 @@ impl Logs {
             if self.breaks.set(matches!(self.way, Way::Down(_)), Instant::now()) {
                 return Ok(Line::Word("the logs go on".to_owned()));
             }
-            let due = self.breaks.due();
-            tokio::select! {
-                biased;
-                frame = self.step() => {
-                    if let Some(frame) = frame?
-                        && let Some(line) = self.take(frame)?
-                    {
-                        return Ok(line);
-                    }
-                }
-                () = until(due) => {
-                    self.breaks.was_told();
-                    return Ok(Line::Word("the connection is lost; trying again".to_owned()));
-                }
+            let Some(frame) = unless_due(self.breaks.due(), self.step()).await else {
+                self.breaks.was_told();
+                let word = format!("the connection is lost; trying again for {}", span(self.patience));
+                return Ok(Line::Word(word));
+            };
+            if let Some(frame) = frame?
+                && let Some(line) = self.take(frame)?
+            {
+                return Ok(line);
             }
         }
     }
@@ -137,6 +143,7 @@ impl Logs {
             Way::Down(dialing) => match dialing.await {
                 Ok((socket, _)) => {
                     self.numbers.clear();
+                    self.up_since = Instant::now();
                     self.way = Way::Up(Box::new(socket));
                 }
                 Err(error) => self.broke(error)?,
@@ -148,12 +155,24 @@ impl Logs {
     /// Dials again, unless the error says that it makes no sense or it was tried long enough.
     fn broke(&mut self, error: anyhow::Error) -> Result<()> {
         let now = Instant::now();
-        if self.attempt == 0 {
-            let patience = if self.wish.follow { FOLLOWING } else { PATIENCE };
-            self.until = now + patience;
+        // Also a log in which nothing was said for long has gone on: this break is a new one.
+        if matches!(self.way, Way::Up(_)) && now >= self.up_since + SETTLED {
+            self.attempt = 0;
         }
-        if (is_final(&error) && !(self.met && passes(&error))) || (self.attempt > 0 && now > self.until) {
+        if self.attempt == 0 {
+            self.broken_since = now;
+        }
+        if is_final(&error) && !(self.met && passes(&error)) {
             return Err(error);
+        }
+        // The attempt that fails after the time is the last: none that may succeed is left out.
+        if self.attempt > 0 && now >= self.broken_since + self.patience {
+            let what = format!(
+                "the log broke off and could not be gone on with for {}",
+                span(self.patience)
+            );
+            let next = "run the command again; `--since` shows what came meanwhile";
+            return Err(given_up(&what, &error, next));
         }
         let (place, wish, pause) = (self.place.clone(), self.again(), pause(self.attempt));
         self.attempt += 1;
@@ -268,6 +287,13 @@ impl Source {
     }
 }
 
+fn span(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds >= 120 => format!("{} min", seconds / 60),
+        seconds => format!("{seconds} s"),
+    }
+}
+
 async fn dial(place: &Place, wish: ReadLogs) -> Result<(Socket, Seated)> {
     let ticket = place.open(&NewStream::Logs(wish)).await?;
     match Socket::dial(&place.client, &ticket).await {
@@ -275,10 +301,6 @@ async fn dial(place: &Place, wish: ReadLogs) -> Result<(Socket, Seated)> {
         Err(error) if is_refused_ticket(&error) => bail!("{error:#}"),
         outcome => outcome,
     }
-}
-
-fn is_refused_ticket(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref::<Refused>(), Some(refused) if refused.0.status == 401)
 }
 
 /// What ends one stream, and need not end the next: the log is still where it was.
@@ -295,3 +317,6 @@ fn passes(error: &anyhow::Error) -> bool {
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

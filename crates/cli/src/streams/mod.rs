@@ -33,11 +33,3 @@ pub use signals::Signals;
 pub use stdin::Stdin;
 pub use terminal::{Raw, size, window_changes};
 pub use writer::{Out, Writer, is_broken_pipe};
-
-/// Waits for that moment; for ever where there is none.
-async fn until(due: Option<tokio::time::Instant>) {
-    match due {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}

@@ -3,13 +3,12 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use c7n_stream::{End, EndCode, Frame, Part, Peer, Pipe, Seated, Ticket};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::breaks::{Breaks, pause};
-use super::socket::{Socket, is_final, misunderstood};
-use super::until;
+use super::breaks::{Breaks, given_up, pause, unless_due};
+use super::socket::{Socket, is_final, is_refused_ticket, misunderstood};
 use crate::client::Client;
 
 /// How long the other side may take to say goodbye after the last part.
@@ -21,7 +20,7 @@ pub enum Heard {
     /// More can be offered again.
     Room,
     /// The way has been broken for a while; it is tried again.
-    Away(&'static str),
+    Away(String),
     Back,
     End(End),
 }
@@ -45,7 +44,7 @@ enum Way {
     Up(Box<Socket>),
     Down {
         attempt: u32,
-        until: Instant,
+        since: Instant,
         dialing: Dialing,
     },
 }
@@ -94,23 +93,17 @@ impl Piped {
             if self.breaks.set(broken, Instant::now()) {
                 return Ok(Heard::Back);
             }
-            let due = self.breaks.due();
-            tokio::select! {
-                biased;
-                frame = self.step() => {
-                    if let Some(frame) = frame?
-                        && let Some(heard) = self.take(frame)?
-                    {
-                        return Ok(heard);
-                    }
-                    if was_full && self.has_room() {
-                        return Ok(Heard::Room);
-                    }
-                }
-                () = until(due) => {
-                    self.breaks.was_told();
-                    return Ok(Heard::Away(self.what_is_wrong()));
-                }
+            let Some(frame) = unless_due(self.breaks.due(), self.step()).await else {
+                self.breaks.was_told();
+                return Ok(Heard::Away(self.what_is_wrong()));
+            };
+            if let Some(frame) = frame?
+                && let Some(heard) = self.take(frame)?
+            {
+                return Ok(heard);
+            }
+            if was_full && self.has_room() {
+                return Ok(Heard::Room);
             }
         }
     }
@@ -147,14 +140,11 @@ impl Piped {
             Way::Up(socket) => match socket.exchange(|| if *met { pipe.poll() } else { None }).await {
                 Ok(frame) => return Ok(Some(frame)),
                 Err(error) if is_final(&error) || self.resume.is_empty() => return Err(error),
-                Err(_) => {
-                    let until = Instant::now() + self.patience;
-                    self.way = self.down(0, until)?;
-                }
+                Err(_) => self.way = self.down(0, Instant::now())?,
             },
             Way::Down {
                 attempt,
-                until,
+                since,
                 dialing,
             } => match dialing.await {
                 Ok((socket, seated)) => {
@@ -162,29 +152,38 @@ impl Piped {
                     self.way = Way::Up(Box::new(socket));
                     self.pipe.rejoined();
                 }
-                Err(error) if is_final(&error) => {
-                    return Err(error.context("the connection was lost, and the stream with it"));
+                Err(error) if is_refused_ticket(&error) => {
+                    return Err(forgotten(since.elapsed(), self.patience));
                 }
-                Err(error) if Instant::now() > *until => {
-                    return Err(error.context("the connection was lost and could not be made again in time"));
+                Err(error) if is_final(&error) => {
+                    return Err(error.context("the connection was lost, and what went on with it"));
+                }
+                // The attempt that fails after the time is the last: none that may succeed is left out.
+                Err(error) if since.elapsed() >= self.patience => {
+                    let what = format!(
+                        "it is over: the connection was lost and could not be made again within {} s",
+                        seconds(self.patience)
+                    );
+                    let next = "run the command again when the server can be reached";
+                    return Err(given_up(&what, &error, next));
                 }
                 Err(_) => {
-                    let (attempt, until) = (*attempt + 1, *until);
-                    self.way = self.down(attempt, until)?;
+                    let (attempt, since) = (*attempt + 1, *since);
+                    self.way = self.down(attempt, since)?;
                 }
             },
         }
         Ok(None)
     }
 
-    fn down(&self, attempt: u32, until: Instant) -> Result<Way> {
+    fn down(&self, attempt: u32, since: Instant) -> Result<Way> {
         let ticket = Ticket::from_slice(&self.resume)
             .map_err(|_| misunderstood())?
             .reveal();
         let client = self.client.clone();
         Ok(Way::Down {
             attempt,
-            until,
+            since,
             dialing: Box::pin(async move {
                 sleep(pause(attempt)).await;
                 Socket::dial(&client, &ticket).await
@@ -215,11 +214,52 @@ impl Piped {
         self.met |= present;
     }
 
-    fn what_is_wrong(&self) -> &'static str {
+    fn what_is_wrong(&self) -> String {
         match (&self.way, self.met) {
-            (Way::Down { .. }, _) => "the connection is lost; trying again",
-            (Way::Up(_), true) => "the cluster's agent is lost; waiting for it",
-            (Way::Up(_), false) => "waiting for the cluster's agent",
+            (Way::Down { .. }, _) => format!(
+                "the connection is lost; trying again for {} s",
+                seconds(self.patience)
+            ),
+            (Way::Up(_), true) => "the cluster's agent is lost; waiting for it".to_owned(),
+            (Way::Up(_), false) => "waiting for the cluster's agent".to_owned(),
         }
+    }
+}
+
+/// The server can be reached again, and has no seat any more.
+fn forgotten(away: Duration, patience: Duration) -> anyhow::Error {
+    let why = if away >= patience {
+        format!(
+            "the connection was lost for {} s, and the server waits for {} s only",
+            seconds(away),
+            seconds(patience)
+        )
+    } else {
+        "the connection was lost, and meanwhile the server ended this or was started anew".to_owned()
+    };
+    anyhow!("it is over: {why}\n  next: run the command again")
+}
+
+/// Whole ones, and no less than it is.
+fn seconds(time: Duration) -> u64 {
+    time.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_back_too_late_is_told_how_late() {
+        let told = |away, patience| {
+            let second = Duration::from_secs;
+            forgotten(second(away), second(patience)).to_string()
+        };
+        assert_eq!(
+            told(75, 60),
+            "it is over: the connection was lost for 75 s, and the server waits for 60 s only\n  next: run the command again"
+        );
+        assert!(told(59, 60).contains("meanwhile the server ended this or was started anew\n  next: "));
+        assert_eq!(seconds(Duration::from_millis(1)), 1);
     }
 }

@@ -102,7 +102,7 @@ impl Process {
                 Heard::Part(_) => self.piped.consumed(),
                 Heard::Room => return Ok(Said::Room),
                 Heard::Away(what) if self.raw => self.tell(&format!("{what} (Ctrl-C ends it)")),
-                Heard::Away(what) => self.tell(what),
+                Heard::Away(what) => self.tell(&what),
                 Heard::Back => self.tell("it goes on"),
                 Heard::End(End { code, .. }) if code == i32::from(EndCode::Completed) => {
                     bail!("the process ended, and nobody knows how\n  next: run the command again")

@@ -125,6 +125,11 @@ pub fn is_final(error: &anyhow::Error) -> bool {
     }
 }
 
+/// The server does not know this ticket, or not any longer.
+pub fn is_refused_ticket(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref::<Refused>(), Some(refused) if refused.0.code == "bad-ticket")
+}
+
 /// The other side does not keep to the protocol.
 #[derive(Debug)]
 pub struct Misunderstood;

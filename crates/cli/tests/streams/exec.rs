@@ -4,25 +4,8 @@ use bytes::Bytes;
 use c7n_stream::{End, EndCode, Finished, Frame, Part, Peer, Pipe};
 use tokio::io::AsyncWriteExt;
 
-use crate::fake::{Fake, PATIENCE, Seat, ticket};
-
-/// Says what the pod's end has to say, until its pipe is empty.
-async fn say_all(seat: &mut Seat, pod: &mut Pipe) {
-    while let Some(frame) = pod.poll() {
-        seat.say(frame).await;
-    }
-}
-
-/// Hears until a part comes; what is to be said meanwhile is said.
-async fn part(seat: &mut Seat, pod: &mut Pipe) -> Part {
-    loop {
-        say_all(seat, pod).await;
-        let frame = seat.hear().await.expect("the person goes");
-        if let Some(part) = pod.receive(frame).unwrap() {
-            return part;
-        }
-    }
-}
+use crate::fake::{Fake, PATIENCE, ticket};
+use crate::pod::{part, say_all};
 
 #[tokio::test]
 async fn a_process_goes_on_in_another_seat_and_its_exit_code_arrives() {

@@ -1,39 +1,7 @@
-use bytes::Bytes;
-use c7n_stream::{End, EndCode, Frame, LogBytes, LogPosition, LogSource, LogSourceState, Peer};
+use c7n_stream::{End, EndCode, Frame, LogPosition, LogSourceState, Peer};
 use serde_json::json;
 
-use crate::fake::{Fake, PATIENCE, Seat};
-
-const UID: &str = "0b5c7a3e";
-
-fn position(time_ns: i64, offset: u64) -> LogPosition {
-    LogPosition {
-        time_ns,
-        nth: 1,
-        offset,
-    }
-}
-
-async fn source(seat: &mut Seat, source: u32, pod: &str, state: LogSourceState) {
-    seat.say(Frame::LogSource(LogSource {
-        source,
-        pod: pod.to_owned(),
-        pod_uid: format!("{UID}-{pod}"),
-        container: "app".to_owned(),
-        state: state.into(),
-        message: String::new(),
-    }))
-    .await;
-}
-
-async fn bytes(seat: &mut Seat, source: u32, text: &str, end: LogPosition) {
-    seat.say(Frame::LogBytes(LogBytes {
-        source,
-        end,
-        bytes: Bytes::copy_from_slice(text.as_bytes()),
-    }))
-    .await;
-}
+use crate::fake::{Fake, PATIENCE, position};
 
 #[tokio::test]
 async fn after_a_break_what_follows_the_newest_position_is_asked_for() {
@@ -48,8 +16,8 @@ async fn after_a_break_what_follows_the_newest_position_is_asked_for() {
     assert_eq!(wanted["from"], json!([]));
     let mut seat = fake.seat(None).await;
     seat.say(Frame::Peer(Peer { present: true })).await;
-    source(&mut seat, 0, "web-a", LogSourceState::Open).await;
-    bytes(&mut seat, 0, "one\ntw", position(77, 2)).await;
+    seat.source(0, "web-a", LogSourceState::Open).await;
+    seat.bytes(0, "one\ntw", position(77, 2)).await;
     // The platform goes away, and the next one sends it away once more.
     drop(seat);
     fake.opened().await;
@@ -65,9 +33,9 @@ async fn after_a_break_what_follows_the_newest_position_is_asked_for() {
     assert_eq!(wanted["tail"], json!(null), "the tail was shown already");
     assert_eq!(wanted["follow"], true);
     let mut seat = fake.seat(None).await;
-    source(&mut seat, 9, "web-a", LogSourceState::Open).await;
-    bytes(&mut seat, 9, "o\n", position(77, LogPosition::WHOLE)).await;
-    source(&mut seat, 9, "web-a", LogSourceState::Ended).await;
+    seat.source(9, "web-a", LogSourceState::Open).await;
+    seat.bytes(9, "o\n", position(77, LogPosition::WHOLE)).await;
+    seat.source(9, "web-a", LogSourceState::Ended).await;
     seat.say(Frame::End(End::new(EndCode::Completed, ""))).await;
 
     let output = tokio::time::timeout(PATIENCE, child.wait_with_output())
@@ -85,17 +53,17 @@ async fn lines_of_two_pods_stay_whole_over_a_break() {
     assert_eq!(fake.opened().await["target"], json!({"instance": "web"}));
     let mut seat = fake.seat(None).await;
     seat.say(Frame::Peer(Peer { present: true })).await;
-    source(&mut seat, 0, "web-a", LogSourceState::Open).await;
-    source(&mut seat, 1, "web-b", LogSourceState::Open).await;
-    bytes(&mut seat, 0, "half ", position(1, 5)).await;
-    bytes(&mut seat, 1, "whole\n", position(1, LogPosition::WHOLE)).await;
+    seat.source(0, "web-a", LogSourceState::Open).await;
+    seat.source(1, "web-b", LogSourceState::Open).await;
+    seat.bytes(0, "half ", position(1, 5)).await;
+    seat.bytes(1, "whole\n", position(1, LogPosition::WHOLE)).await;
     drop(seat);
     assert_eq!(fake.opened().await["from"].as_array().unwrap().len(), 2);
     let mut seat = fake.seat(None).await;
-    source(&mut seat, 0, "web-b", LogSourceState::Open).await;
-    source(&mut seat, 1, "web-a", LogSourceState::Open).await;
-    bytes(&mut seat, 0, "another\n", position(2, LogPosition::WHOLE)).await;
-    bytes(&mut seat, 1, "a line\nend", position(2, 3)).await;
+    seat.source(0, "web-b", LogSourceState::Open).await;
+    seat.source(1, "web-a", LogSourceState::Open).await;
+    seat.bytes(0, "another\n", position(2, LogPosition::WHOLE)).await;
+    seat.bytes(1, "a line\nend", position(2, 3)).await;
     seat.say(Frame::End(End::new(EndCode::Completed, ""))).await;
 
     let output = tokio::time::timeout(PATIENCE, child.wait_with_output())
@@ -133,11 +101,11 @@ async fn much_passes_unchanged() {
     let child = fake.command(&["logs", "web-a"]).spawn().unwrap();
     fake.opened().await;
     let mut seat = fake.seat(None).await;
-    source(&mut seat, 0, "web-a", LogSourceState::Open).await;
+    seat.source(0, "web-a", LogSourceState::Open).await;
     let text = "0123456789abcdef".repeat(2048);
     let said = async {
         for number in 0..FRAMES {
-            bytes(&mut seat, 0, &text, position(number, 1)).await;
+            seat.bytes(0, &text, position(number, 1)).await;
         }
         seat.say(Frame::End(End::new(EndCode::Completed, ""))).await;
         seat

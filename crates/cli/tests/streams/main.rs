@@ -4,6 +4,11 @@
     reason = "clippy allows it in test functions only, and these helpers belong to tests"
 )]
 
+mod breaks;
+mod colours;
 mod exec;
 mod fake;
+mod forward;
 mod logs;
+mod pod;
+mod program;

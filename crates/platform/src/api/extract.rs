@@ -4,6 +4,8 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Failure;
 use super::authenticate::SignedIn;
@@ -19,6 +21,26 @@ pub(super) struct Asked<T>(pub T);
 #[derive(FromRequestParts)]
 #[from_request(via(Path), rejection(Failure))]
 pub(super) struct Named<T>(pub T);
+
+/// Which page of a long list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    /// `next` of the page before.
+    after: Option<String>,
+    /// 1 to 500, 50 unless said otherwise.
+    limit: Option<u32>,
+}
+
+impl Paging {
+    pub fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
+    pub fn length(&self) -> u32 {
+        self.limit.unwrap_or(50).clamp(1, 500)
+    }
+}
 
 impl From<JsonRejection> for Failure {
     fn from(rejection: JsonRejection) -> Self {

@@ -23,8 +23,11 @@ pub struct Recorder {
     next: [u64; 2],
     pending: Vec<u8>,
     size: u64,
+    /// So much of it is certainly there.
+    whole: u64,
     limit: u64,
     full: bool,
+    broken: bool,
 }
 
 impl Recorder {
@@ -39,8 +42,10 @@ impl Recorder {
             next: [0; 2],
             pending,
             size: 0,
+            whole: 0,
             limit,
             full: false,
+            broken: false,
         };
         recorder.flush().await?;
         Ok(recorder)
@@ -67,11 +72,27 @@ impl Recorder {
         Ok(())
     }
 
-    /// After this it is in the file.
+    /// After this it is in the file. After an error what was there before still is, and nothing follows it.
     pub async fn flush(&mut self) -> io::Result<()> {
+        if self.broken {
+            return Err(io::Error::other("it broke off before"));
+        }
         if self.pending.is_empty() {
             return Ok(());
         }
+        let written = self.write().await;
+        match written {
+            Ok(()) => self.whole = self.size,
+            Err(_) => {
+                self.broken = true;
+                // A line that is cut in the middle would spoil the rest for a player. The session is cut whether this works or not.
+                let _ = self.file.set_len(self.whole).await;
+            }
+        }
+        written
+    }
+
+    async fn write(&mut self) -> io::Result<()> {
         self.file.write_all(&self.pending).await?;
         self.size += self.pending.len() as u64;
         self.pending.clear();

@@ -5,6 +5,7 @@ use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
 use c7n_testbed::programs::{self, Program};
+use c7n_testbed::stack::Binaries;
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -114,8 +115,36 @@ async fn the_servers_chart_is_what_it_was() -> Result<()> {
         "--set=config.agentImage=registry.example.com/c7n-agent:1,config.existingSecret=more",
         "--set=persistence.storageClass=fast,persistence.size=50Gi",
         "--set-json=networkPolicy.from=[{\"ipBlock\":{\"cidr\":\"10.0.0.0/8\"}}]",
+        // Helm reads numbers as floating ones: a big one must not become `2e+06`.
+        "--set=config.streamsPerUser=1,config.streamsPerCluster=2000000,config.recordingDays=3650,config.recordingMib=1024",
     ];
     insta::assert_snapshot!("server_everything", template(CHARTS[1], &more).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_servers_chart_says_the_same_as_the_server() -> Result<()> {
+    let program = Binaries::beside_me()?.server;
+    let help = Command::new(program).arg("--help").output().await?;
+    let in_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let help = in_one_line(&text(&help.stdout));
+    let chart = in_one_line(&template(CHARTS[1], &[]).await?);
+    for variable in [
+        "C7N_CREDENTIAL_AGE",
+        "C7N_STREAMS_PER_USER",
+        "C7N_STREAMS_PER_CLUSTER",
+        "C7N_RECORDING_DAYS",
+        "C7N_RECORDING_MIB",
+    ] {
+        let default = help
+            .split_once(&format!("[env: {variable}=] [default: "))
+            .and_then(|(_, rest)| rest.split(']').next())
+            .with_context(|| format!("the server knows no {variable} with a default: {help}"))?;
+        ensure!(
+            chart.contains(&format!("- name: {variable} value: \"{default}\"")),
+            "{variable} is {default} for the server, and something else for the chart"
+        );
+    }
     Ok(())
 }
 
@@ -164,6 +193,10 @@ async fn mistakes_are_refused_with_the_value_they_are_in() -> Result<()> {
         ),
         (server, "--set=ingress.enabled=true", "ingress.host"),
         (server, "--set=persistence.accessMode=ReadWriteMany", "accessMode"),
+        (server, "--set=config.streamsPerUser=0", "streamsPerUser"),
+        (server, "--set=config.streamsPerCluster=many", "streamsPerCluster"),
+        (server, "--set=config.recordingDays=3651", "recordingDays"),
+        (server, "--set=config.recordingMib=0.5", "recordingMib"),
         (server, "--set=nothing.like=this", "nothing"),
     ] {
         let output = rendered(chart, &[wrong]).await?;

@@ -10,8 +10,8 @@ pub mod logs;
 mod processes;
 mod rights;
 mod shell;
-mod terminal;
 pub mod two_clusters;
+mod without_tar;
 
 use std::process::Output;
 

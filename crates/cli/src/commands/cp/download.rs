@@ -129,7 +129,7 @@ async fn receive(
     };
     process.consumed();
     process.finish().await;
-    super::check(&outcome, &complaint)
+    super::check(command, &outcome, &complaint)
 }
 
 /// The folder that it goes into and its name there, as `cp` has it.

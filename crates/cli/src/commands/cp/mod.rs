@@ -109,9 +109,16 @@ async fn copy(place: &Place, cp: &Cp) -> Result<Copied> {
 }
 
 /// An error when the program did not end well.
-fn check(finished: &Finished, complaint: &[u8]) -> Result<()> {
+fn check(command: &[&str], finished: &Finished, complaint: &[u8]) -> Result<()> {
     if finished.exit_code == 0 {
         return Ok(());
+    }
+    // Called by no shell, because there is none, and not there.
+    if command[0] == "tar" && matches!(finished.exit_code, 126 | 127) {
+        bail!(
+            "the container has neither a shell nor tar, and without them nothing can be copied\n  \
+             next: name a container of the pod that has them with `-c`"
+        );
     }
     let complaint = String::from_utf8_lossy(complaint);
     let complaint = match complaint.trim() {

@@ -17,6 +17,9 @@ use super::progress::Progress;
 use crate::streams::{Process, Said};
 
 const CHUNK: usize = 32 << 10;
+/// The output stays open at another number: once that of a process has ended, containerd gives it no more input, and what was under
+/// way is lost without a word (`execIO.Attach` in its `internal/cri/io/exec_io.go`).
+const BY_CAT: &str = "exec 3>&1; exec cat > \"$1\"";
 /// Without a portion taken.
 const STUCK: Duration = Duration::from_secs(20);
 
@@ -92,19 +95,15 @@ async fn by_cat(
     let mut file = File::open(local)?;
     let mut progress = Progress::new();
     let (mut sum, mut total) = (Sha256::new(), 0);
-    send(
-        container,
-        &["sh", "-c", "exec cat > \"$1\"", "sh", target],
-        || {
-            let mut chunk = vec![0; CHUNK];
-            let count = file.read(&mut chunk)?;
-            chunk.truncate(count);
-            sum.update(&chunk);
-            total += count as u64;
-            progress.at(0, total);
-            Ok((count > 0).then(|| Bytes::from(chunk)))
-        },
-    )
+    send(container, &["sh", "-c", BY_CAT, "sh", target], || {
+        let mut chunk = vec![0; CHUNK];
+        let count = file.read(&mut chunk)?;
+        chunk.truncate(count);
+        sum.update(&chunk);
+        total += count as u64;
+        progress.at(0, total);
+        Ok((count > 0).then(|| Bytes::from(chunk)))
+    })
     .await?;
     Ok((
         Copied {
@@ -162,7 +161,7 @@ async fn send(
     };
     process.consumed();
     process.finish().await;
-    super::check(&outcome, &complaint)?;
+    super::check(command, &outcome, &complaint)?;
     if open {
         bail!("the container took only a part of it; the copy is not whole\n  next: copy it again");
     }

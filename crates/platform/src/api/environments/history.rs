@@ -1,23 +1,11 @@
 use axum::Json;
 use axum::extract::State;
 use c7n_api::{HistoryEntry, Page, Problem};
-use serde::Deserialize;
-use utoipa::IntoParams;
 
-use super::page_length;
 use crate::access::Verb;
 use crate::api::authenticate::SignedIn;
-use crate::api::extract::{Asked, Named};
+use crate::api::extract::{Asked, Named, Paging};
 use crate::api::{Api, Failure};
-
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct Paging {
-    /// `next` of the page before.
-    after: Option<String>,
-    /// 1 to 500, 50 unless said otherwise.
-    limit: Option<u32>,
-}
 
 /// What was pushed, newest first: per commit what it changed and how its delivery went.
 #[utoipa::path(
@@ -34,11 +22,7 @@ pub async fn environment_history(
     let (_, environment) = api.environment(&who, Verb::See, (&project, &environment)).await?;
     let page = api
         .store()
-        .history(
-            &environment.id,
-            paging.after.as_deref(),
-            page_length(paging.limit),
-        )
+        .history(&environment.id, paging.after(), paging.length())
         .await?;
     Ok(Json(page))
 }

@@ -24,8 +24,3 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(drift::environment_drift))
         .routes(routes!(confirm_deletions::confirm_deletions))
 }
-
-/// How long a page is: 50 unless said otherwise, 1 to 500.
-pub(super) fn page_length(limit: Option<u32>) -> u32 {
-    limit.unwrap_or(50).clamp(1, 500)
-}

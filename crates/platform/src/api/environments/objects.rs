@@ -4,10 +4,9 @@ use c7n_api::{LiveObject, Page, Problem};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::page_length;
 use crate::access::Verb;
 use crate::api::authenticate::SignedIn;
-use crate::api::extract::{Asked, Named};
+use crate::api::extract::{Asked, Named, Paging};
 use crate::api::{Api, Failure};
 
 #[derive(Deserialize, IntoParams)]
@@ -15,16 +14,12 @@ use crate::api::{Api, Failure};
 pub struct Wanted {
     /// Only objects of this kind, for instance `Pod`.
     kind: Option<String>,
-    /// `next` of the page before.
-    after: Option<String>,
-    /// 1 to 500, 50 unless said otherwise.
-    limit: Option<u32>,
 }
 
 /// The live objects of an environment, by group, kind and name.
 #[utoipa::path(
     get, path = "/projects/{project}/environments/{environment}/objects", tag = "environments",
-    params(("project" = String, Path, description = "name or id"), ("environment" = String, Path, description = "name or id"), Wanted),
+    params(("project" = String, Path, description = "name or id"), ("environment" = String, Path, description = "name or id"), Wanted, Paging),
     responses((status = 200, body = Page<LiveObject>), (status = 404, body = Problem))
 )]
 pub async fn environment_objects(
@@ -32,12 +27,13 @@ pub async fn environment_objects(
     who: SignedIn,
     Named((project, environment)): Named<(String, String)>,
     Asked(wanted): Asked<Wanted>,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Json<Page<LiveObject>>, Failure> {
     let (_, environment) = api.environment(&who, Verb::See, (&project, &environment)).await?;
-    let (kind, after) = (wanted.kind.as_deref(), wanted.after.as_deref());
-    Ok(Json(
-        api.store()
-            .objects(&environment.id, kind, after, page_length(wanted.limit))
-            .await?,
-    ))
+    let kind = wanted.kind.as_deref();
+    let page = api
+        .store()
+        .objects(&environment.id, kind, paging.after(), paging.length())
+        .await?;
+    Ok(Json(page))
 }

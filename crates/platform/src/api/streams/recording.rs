@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use c7n_api::Problem;
 use tokio_util::io::ReaderStream;
 
+use super::list::sees_all_streams;
 use crate::access::Verb;
 use crate::api::authenticate::SignedIn;
 use crate::api::extract::Named;
@@ -24,7 +25,8 @@ pub async fn stream_recording(
     who: SignedIn,
     Named((project, environment, id)): Named<(String, String, String)>,
 ) -> Result<Response, Failure> {
-    let (_, environment) = api.environment(&who, Verb::See, (&project, &environment)).await?;
+    let place = (project.as_str(), environment.as_str());
+    let (environment, role) = api.own_environment(&who, Verb::See, place).await?;
     let missing = || Failure::not_found("recording");
     let (record, user) = api
         .store()
@@ -32,7 +34,7 @@ pub async fn stream_recording(
         .await?
         .ok_or_else(missing)?;
     let own = user == who.caller.id;
-    if !record.recorded || !(own || api.sees_all_streams(&who, &project).await?) {
+    if !record.recorded || !(own || sees_all_streams(&who, role)) {
         return Err(missing());
     }
     let file = api.inner.streams.recordings().read(&record.id).await;

@@ -3,9 +3,11 @@
 mod abuse;
 mod downloads;
 mod ends;
+mod full_disk;
 mod guards;
 mod lives;
 mod load;
 mod recordings;
+mod returns;
 mod seats;
 mod site;

@@ -1,14 +1,17 @@
 //! Connections that break in the middle: logs without gap and without doubled line, a shell that goes on.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use c7n_testbed::stack::{Cli, ServerOptions, eventually, free_address};
+use c7n_testbed::terminal::Terminal;
+use serde_json::Value;
 
 use super::Scene;
+use super::api::Api;
 use super::cutter::Cutter;
 use super::logs::{COUNTS, Followed, follows};
-use super::terminal::Terminal;
 use crate::stand::{PATIENCE, Stand, TestCluster};
 
 /// One way that can be cut between person and platform, and one between agent and platform.
@@ -214,4 +217,49 @@ async fn a_shell_goes_on_after_a_break_of_either_way() -> Result<()> {
     let status = terminal.ends().await?;
     ensure!(status.code() == Some(9), "{status}: {}", terminal.shown());
     terminal.check_restored().context("after breaks")
+}
+
+/// With the times of the product: a seat is kept for a minute.
+#[tokio::test]
+async fn a_shell_outlives_most_of_a_minute_and_no_more() -> Result<()> {
+    let Some(cut) = Cut::open("minute").await? else {
+        return Ok(());
+    };
+    let scene = &cut.scene;
+    scene.idle_pod("web-a", "web").await?;
+    let command = cut.cli.command(&scene.arguments("exec", &["-it", "web-a"]));
+    let mut terminal = Terminal::start(&command, 80, 24)?;
+    terminal.answers("shell=$$; echo rea''dy\r", "ready").await?;
+
+    cut.person.shut();
+    terminal
+        .shows("c7n: the connection is lost; trying again for 60 s")
+        .await?;
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    cut.person.open();
+    terminal.shows("c7n: it goes on").await?;
+    terminal.type_in("[ $shell = $$ ] && echo sa''me-shell\r")?;
+    terminal.shows("same-shell").await?;
+
+    cut.person.shut();
+    // Longer than a terminal is waited for once.
+    let status = match terminal.ends().await {
+        Ok(status) => status,
+        Err(_) => terminal.ends().await?,
+    };
+    ensure!(status.code() == Some(1), "{status}: {}", terminal.shown());
+    terminal
+        .shows("c7n: it is over: the connection was lost and could not be made again within 60 s")
+        .await?;
+    terminal.check_restored()?;
+    // The platform gave it up at about the same time, and wrote it down.
+    let path = format!("projects/{}/environments/staging/streams", scene.stand.project);
+    let api = Api::of(scene)?;
+    eventually("its record has an end", PATIENCE, || async {
+        let page = api.call("GET", &path, Value::Null).await?;
+        let end = page["items"][0]["end"].as_str();
+        ensure!(end.is_some_and(|end| end.contains("did not come back")), "{page}");
+        Ok(())
+    })
+    .await
 }

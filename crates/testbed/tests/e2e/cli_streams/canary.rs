@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use c7n_testbed::stack::Cli;
+use c7n_testbed::terminal::Terminal;
 
 use super::Scene;
 use super::cutter::Cutter;
-use super::terminal::Terminal;
 
 const TYPED: &str = "canary-that-is-typed-7319";
 

@@ -26,9 +26,15 @@ async fn many_connections_reach_a_port_of_a_pod_at_once() -> Result<()> {
     let mut told = BufReader::new(child.stdout.take().context("it is piped")?).lines();
     let mut complaints = BufReader::new(child.stderr.take().context("it is piped")?).lines();
     let mut port = async |remote: &str| -> Result<u16> {
-        let line = tokio::time::timeout(PATIENCE, told.next_line())
-            .await??
-            .context("it ended")?;
+        // The same port of ::1 is told as well, where there is one.
+        let line = loop {
+            let line = tokio::time::timeout(PATIENCE, told.next_line())
+                .await??
+                .context("it ended")?;
+            if !line.starts_with("Forwarding from [::1]:") {
+                break line;
+            }
+        };
         let (local, to) = line
             .strip_prefix("Forwarding from 127.0.0.1:")
             .and_then(|rest| rest.split_once(" -> "))

@@ -92,7 +92,8 @@ async fn a_program_in_a_pod_can_stand_in_a_pipeline() -> Result<()> {
     Ok(())
 }
 
-async fn piped(scene: &Scene, rest: &[&str], input: &[u8]) -> Result<Vec<u8>> {
+/// What a program says to this input, when it ends well.
+pub async fn piped(scene: &Scene, rest: &[&str], input: &[u8]) -> Result<Vec<u8>> {
     let mut command = scene.stand.cli.command(&scene.arguments("exec", rest));
     let mut child = command
         .stdin(Stdio::piped())

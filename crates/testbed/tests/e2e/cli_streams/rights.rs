@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use c7n_testbed::stack::eventually;
+use c7n_testbed::terminal::Terminal;
 use serde_json::{Value, json};
 
 use super::api::Api;
-use super::terminal::Terminal;
 use super::{Scene, complaint};
 use crate::stand::PATIENCE;
 

@@ -1,10 +1,10 @@
 //! `c7n exec -it` in a terminal.
 
 use anyhow::{Result, ensure};
+use c7n_testbed::terminal::Terminal;
 use rustix::process::Signal;
 
 use super::Scene;
-use super::terminal::Terminal;
 
 impl Scene {
     fn shell(&self, pod: &str) -> Result<Terminal> {

@@ -1,4 +1,4 @@
-//! A pseudo-terminal with `c7n` in it, as a person's window is.
+//! A pseudo-terminal with a program in it, as a person's window is.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use c7n_testbed::stack::eventually;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 use tokio::process::{Child, Command};
 
-use crate::stand::PATIENCE;
+use crate::stack::eventually;
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Terminal {
     master: File,
