@@ -63,6 +63,11 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     if wanted(Part::Demo) {
         step("the demo", demo()).await?;
     }
+    if !packages::is_root() {
+        eprintln!(
+            "\nNOT RUN: what needs root (a disk that fills, the agent's programs in a root of their own); run it with `sudo`"
+        );
+    }
     for test in flaky {
         eprintln!(
             "\nPASSED ONLY AT THE SECOND ATTEMPT, ALONE: {test}; find out why before it hides a defect"

@@ -9,6 +9,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::{Both, Stand};
 use crate::figures::Times;
+use crate::usage::look;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// People do not type faster; a queue of keys would measure something else.
@@ -50,15 +51,34 @@ pub async fn beside_a_stalled_reader(stand: &Stand, rounds: usize) -> Result<Fel
         let mut first = vec![0; 1 << 10];
         let mut pipe = reader.stdout.take().context("no stdout")?;
         tokio::time::timeout(PATIENCE, pipe.read_exact(&mut first)).await??;
-        // Until everything on the way has filled.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        still(stand).await?;
         typist.keys(rounds / TURNS, &mut felt.stalled).await?;
         reader.kill().await?;
         // What was on the way is thrown away.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        still(stand).await?;
         typist.keys(rounds / TURNS, &mut felt.calm_again).await?;
     }
     Ok(felt)
+}
+
+/// Until every buffer on the way is full, or empty again, and nobody has anything to do: the machine's sockets take
+/// megabytes each, and a flood that still runs would be measured instead of a reader that stalls.
+async fn still(stand: &Stand) -> Result<()> {
+    const MOMENT: Duration = Duration::from_millis(500);
+    let pids = [
+        stand.stage.server.pid().context("the server is away")?,
+        stand.stage.agent_pid()?,
+    ];
+    let busy = || pids.map(|pid| look(pid).cpu_s).iter().sum::<f64>();
+    let begun = Instant::now();
+    let mut quiet = 0;
+    while quiet < 2 {
+        ensure!(begun.elapsed() < PATIENCE, "the flood does not come to a stop");
+        let before = busy();
+        tokio::time::sleep(MOMENT).await;
+        quiet = if busy() - before <= 0.02 { quiet + 1 } else { 0 };
+    }
+    Ok(())
 }
 
 struct Typist {
