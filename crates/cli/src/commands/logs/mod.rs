@@ -44,7 +44,7 @@ pub struct LogsCommand {
     /// Go on with what comes, also of pods that come; a broken connection is made again without gap and without doubled line
     #[arg(long, short)]
     follow: bool,
-    /// Of the container that ran before the present one
+    /// Of the container that ran before the present one (`-p` of kubectl, which is the project here)
     #[arg(long, conflicts_with = "follow")]
     previous: bool,
     /// Nothing older: 90s, 5m, 1h30m, 2d, or a time as 2026-11-25T21:00:00Z
