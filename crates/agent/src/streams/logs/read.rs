@@ -179,6 +179,14 @@ fn said_by_kubelet(words: &str, what: &str) -> Stopped {
              a higher fs.inotify.max_user_instances on its node lets it be followed again"
         ));
     }
+    // Of older kubelets, which say it with the status of a log.
+    if words
+        .to_lowercase()
+        .starts_with("unable to retrieve container logs")
+    {
+        let words = format!("{what} is there no more, its kubelet says: {words}");
+        return Stopped::NotThere(End::new(EndCode::NotFound, words));
+    }
     let words = format!("{what} broke off, its kubelet says: {words}; open it again");
     Stopped::Broken(End::new(EndCode::Failed, words))
 }
@@ -215,4 +223,27 @@ async fn send(
         .await?;
     reader.position = Some(end);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kubelet_says_decides_whether_it_is_asked_again() {
+        let what = "the log of container app of the pod web";
+        let said = |words| said_by_kubelet(words, what);
+        let unwatched = said("failed to create fsnotify watcher: too many open files\n");
+        assert!(
+            matches!(unwatched, Stopped::Unwatched(words) if words.contains("fs.inotify.max_user_instances"))
+        );
+        for words in [
+            "unable to retrieve container logs for containerd://0a1b",
+            "Unable to retrieve container logs for docker://0a1b",
+        ] {
+            assert!(matches!(said(words), Stopped::NotThere(end) if end.message.contains(words)));
+        }
+        let broken = said("rpc error: code = Unavailable");
+        assert!(matches!(broken, Stopped::Broken(end) if end.message.contains("rpc error")));
+    }
 }
