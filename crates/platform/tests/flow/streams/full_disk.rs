@@ -7,7 +7,7 @@ use std::process::Command;
 use bytes::Bytes;
 use c7n_stream::{End, EndCode, Finished, Frame, Part, Piece};
 use futures_util::SinkExt;
-use reqwest::{Method, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -64,10 +64,7 @@ impl Drop for SmallDisk {
 /// An environment that records, and where it does.
 async fn recording() -> Option<(Site, SmallDisk)> {
     let site = Site::open().await;
-    let settings = json!({"record_exec": true, "review_access": false, "idle_minutes": 30});
-    let path = format!("{STAGING}/stream-settings");
-    let changed = site.server.admin().put(&path, settings).await;
-    changed.expect(StatusCode::OK);
+    site.records().await;
     let disk = SmallDisk::mount(&site.server.data.path().join("recordings"))?;
     Some((site, disk))
 }
@@ -82,16 +79,7 @@ async fn is_cut(site: &Site, id: &str, ends: [End; 2]) {
     assert_eq!(record["end"], end.message);
     assert_eq!(record["recorded"], true);
     // What is there can be played: every line of it is whole.
-    let path = format!("{STAGING}/streams/{id}/recording");
-    let answer = site
-        .server
-        .admin()
-        .request(Method::GET, &path)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
-    let text = answer.text().await.unwrap();
+    let text = site.recording(id).await;
     assert!(text.ends_with('\n') && text.lines().count() >= 1, "{text:?}");
     for line in text.lines() {
         serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line:?}"));

@@ -7,42 +7,11 @@ use serde_json::{Value, json};
 use super::site::{Running, Site, exec};
 use crate::shop::STAGING;
 
-async fn recording(site: &Site) -> Site2<'_> {
-    let settings = json!({"record_exec": true, "review_access": false, "idle_minutes": 30});
-    let path = format!("{STAGING}/stream-settings");
-    site.server
-        .admin()
-        .put(&path, settings)
-        .await
-        .expect(StatusCode::OK);
-    Site2(site)
-}
-
-/// A site whose environment records.
-struct Site2<'a>(&'a Site);
-
-impl Site2<'_> {
-    async fn text(&self, id: &str) -> String {
-        let path = format!("{STAGING}/streams/{id}/recording");
-        let answer = self
-            .0
-            .server
-            .admin()
-            .request(Method::GET, &path)
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        assert_eq!(answer.headers()["content-type"], "application/x-asciicast");
-        answer.text().await.unwrap()
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_recorded_once_and_without_what_was_typed() {
     let mut site = Site::open().await;
     let admin = site.server.admin();
-    recording(&site).await;
+    site.records().await;
     let Running {
         id,
         mut client,
@@ -75,7 +44,7 @@ async fn a_session_is_recorded_once_and_without_what_was_typed() {
     client.ended().await;
 
     assert_eq!(site.ended_record(&id).await["recorded"], true);
-    let text = Site2(&site).text(&id).await;
+    let text = site.recording(&id).await;
     let mut lines: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -101,7 +70,7 @@ async fn a_session_is_recorded_once_and_without_what_was_typed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_recording_there_is_no_session_where_one_is_wanted() {
     let site = Site::open().await;
-    recording(&site).await;
+    site.records().await;
     // The folder cannot be made where a file is.
     std::fs::write(site.server.data.path().join("recordings"), "").unwrap();
     let path = format!("{STAGING}/streams");

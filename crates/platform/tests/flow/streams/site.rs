@@ -2,7 +2,7 @@
 
 use c7n_link::messages::{OpenStream, Say};
 use c7n_platform::Config;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::ends::{StreamEnd, join_agent, join_client};
@@ -96,6 +96,24 @@ impl Site {
             client,
             agent,
         }
+    }
+
+    /// From now on what is shown in terminals of the environment is recorded.
+    pub async fn records(&self) {
+        let settings = json!({"record_exec": true, "review_access": false, "idle_minutes": 30});
+        let path = format!("{STAGING}/stream-settings");
+        let changed = self.server.admin().put(&path, settings).await;
+        changed.expect(StatusCode::OK);
+    }
+
+    /// The text of a session's recording.
+    pub async fn recording(&self, id: &str) -> String {
+        let path = format!("{STAGING}/streams/{id}/recording");
+        let request = self.server.admin().request(Method::GET, &path);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.headers()["content-type"], "application/x-asciicast");
+        answer.text().await.unwrap()
     }
 
     pub async fn record(&self, id: &str) -> Value {
