@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use c7n_api::OpenedStream;
 use c7n_stream::{Frame, MAX_FRAME, SUBPROTOCOL, TICKET_PROTOCOL};
-use futures_util::{AsyncBufReadExt, StreamExt, TryStreamExt, stream};
+use futures_util::{AsyncBufReadExt, Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::LogParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -20,12 +20,11 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
-use tokio_util::task::TaskTracker;
 
 use super::{ENVIRONMENT, Stand};
 use crate::figures::{Times, round};
 use crate::stage::PROJECT;
-use crate::usage::look;
+use crate::usage::{look, resident_mb};
 
 /// Opened at the same time.
 const DOORS: usize = 16;
@@ -37,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 pub async fn measure(stand: &Stand, kubeconfig: &Path, readers: usize) -> Result<Value> {
     let server = stand.stage.server.pid().context("the server is away")?;
     let agent = stand.stage.agent_pid()?;
-    let programs = || [look(server), look(agent)];
+    let programs = || [server, agent].map(|pid| (look(pid).cpu_s, resident_mb(pid)));
     let before = programs();
     eprintln!("{readers} readers at once, through the platform");
     let (ours, after) = through_the_platform(stand, readers, programs).await?;
@@ -46,9 +45,8 @@ pub async fn measure(stand: &Stand, kubeconfig: &Path, readers: usize) -> Result
         ours.opened.as_secs_f64()
     );
     let floor = straight(stand, kubeconfig, readers).await?;
-    // Of what was resident at the time of looking, not of a peak before.
-    let per_stream = |index: usize| (after[index].peak_mb - before[index].peak_mb) * 1024.0 / readers as f64;
-    let seconds = |index: usize| after[index].cpu_s - before[index].cpu_s;
+    let per_stream = |index: usize| (after[index].1 - before[index].1) * 1024.0 / readers as f64;
+    let seconds = |index: usize| after[index].0 - before[index].0;
     Ok(json!({
         "readers": readers,
         "opened_s": round(ours.opened.as_secs_f64()),
@@ -78,28 +76,14 @@ async fn through_the_platform<T>(
     readers: usize,
     look_on: impl Fn() -> T,
 ) -> Result<(Crowd, T)> {
-    let (sender, seen) = mpsc::channel(readers);
-    let tasks = TaskTracker::new();
     let client = reqwest::Client::new();
-    let opening = stream::iter(0..readers)
-        .map(Ok)
-        .try_for_each_concurrent(DOORS, |_| async {
-            let mut socket = seat(stand, &client).await?;
-            let sender = sender.clone();
-            // It counts as open when it has shown something.
-            let mut tail = Vec::new();
-            let first = next_bytes(&mut socket).await?.context("it ended at once")?;
-            take(&first, &mut tail, &sender).await;
-            tasks.spawn(async move {
-                while let Ok(Some(bytes)) = next_bytes(&mut socket).await {
-                    if !take(&bytes, &mut tail, &sender).await {
-                        return;
-                    }
-                }
-            });
-            anyhow::Ok(())
-        });
-    crowd(opening, seen, readers, look_on).await
+    let open = async || {
+        let socket = seat(stand, &client).await?;
+        Ok(stream::try_unfold(socket, async |mut socket| {
+            Ok(next_bytes(&mut socket).await?.map(|bytes| (bytes, socket)))
+        }))
+    };
+    crowd(open, readers, look_on).await
 }
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
@@ -176,44 +160,55 @@ async fn straight(stand: &Stand, kubeconfig: &Path, readers: usize) -> Result<Cr
     let options = KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &options).await?;
     let api: Api<Pod> = Api::namespaced(Client::try_from(config)?, &stand.namespace);
-    let (sender, seen) = mpsc::channel(readers);
-    let tasks = TaskTracker::new();
-    let opening = stream::iter(0..readers)
-        .map(Ok)
-        .try_for_each_concurrent(DOORS, |_| async {
-            let parameters = LogParams {
-                follow: true,
-                tail_lines: Some(1),
-                ..LogParams::default()
-            };
-            let mut lines = api.log_stream("clock", &parameters).await?.lines();
-            let sender = sender.clone();
-            let first = lines.try_next().await?.context("it ended at once")?;
-            let mut tail = Vec::new();
-            take(format!("{first}\n").as_bytes(), &mut tail, &sender).await;
-            tasks.spawn(async move {
-                while let Ok(Some(line)) = lines.try_next().await {
-                    if !take(format!("{line}\n").as_bytes(), &mut tail, &sender).await {
-                        return;
-                    }
-                }
-            });
-            anyhow::Ok(())
-        });
-    Ok(crowd(opening, seen, readers, || ()).await?.0)
+    let parameters = LogParams {
+        follow: true,
+        tail_lines: Some(1),
+        ..LogParams::default()
+    };
+    let open = async || {
+        let lines = api.log_stream("clock", &parameters).await?.lines();
+        Ok(lines.err_into().map_ok(|line| Bytes::from(line + "\n")))
+    };
+    Ok(crowd(open, readers, || ()).await?.0)
 }
 
 /// Opens them all while what the first of them see is counted already. They end when this does: nobody hears them any more.
-async fn crowd<T>(
-    opening: impl Future<Output = Result<()>>,
-    seen: mpsc::Receiver<Seen>,
+async fn crowd<T, S>(
+    open: impl AsyncFn() -> Result<S>,
     readers: usize,
     look_on: impl Fn() -> T,
-) -> Result<(Crowd, T)> {
+) -> Result<(Crowd, T)>
+where
+    S: Stream<Item = Result<Bytes>> + Send + 'static,
+{
+    let (sender, seen) = mpsc::channel(readers);
     let began = Instant::now();
-    let opening = async { opening.await.map(|()| began.elapsed()) };
+    let opening = async move {
+        let doors = stream::iter(0..readers).map(Ok);
+        let all = doors.try_for_each_concurrent(DOORS, |_| begin(&open, sender.clone()));
+        all.await.map(|()| began.elapsed())
+    };
     let (opened, (spread, looked)) = tokio::try_join!(opening, gather(seen, readers, look_on))?;
     Ok((Crowd { opened, spread }, looked))
+}
+
+/// Returns when it is open: when it has shown something.
+async fn begin<S>(open: &impl AsyncFn() -> Result<S>, sender: mpsc::Sender<Seen>) -> Result<()>
+where
+    S: Stream<Item = Result<Bytes>> + Send + 'static,
+{
+    let mut log = Box::pin(open().await?);
+    let mut tail = Vec::new();
+    let first = log.try_next().await?.context("it ended at once")?;
+    take(&first, &mut tail, &sender).await;
+    tokio::spawn(async move {
+        while let Ok(Some(bytes)) = log.try_next().await {
+            if !take(&bytes, &mut tail, &sender).await {
+                return;
+            }
+        }
+    });
+    Ok(())
 }
 
 /// Of the ticks that every reader saw, how long after the first of them each other one did.
